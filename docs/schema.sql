@@ -86,6 +86,14 @@ create type directory.history_row as (
   after jsonb
 );
 
+create type directory.managed_row as (
+  account_id uuid,
+  display_name text,
+  mail text,
+  via text,
+  sort_name text
+);
+
 create type directory.membership_then as (
   tenant_id uuid,
   group_id uuid,
@@ -95,526 +103,890 @@ create type directory.membership_then as (
 );
 
 create view directory.accounts with (security_barrier=true) as
- SELECT a.tenant_id,
-    a.account_id,
-    a.entra_object_id,
-    a.state,
-    a.enabled,
-    a.user_principal_name,
-    a.mail,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
-    (a.profile - a.cleared) AS profile,
-    ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
-    a.created_at,
-    a.updated_at
-   FROM entra_sync.accounts a
-  WHERE (
-        CASE
-            WHEN (a.removed_at IS NULL) THEN true
-            ELSE NULL::boolean
-        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
-UNION ALL
- SELECT a.tenant_id,
-    a.account_id,
-    a.entra_object_id,
-    a.state,
-    a.enabled,
-    a.user_principal_name,
-    a.mail,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
-    (a.profile - a.cleared) AS profile,
-    ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
-    a.created_at,
-    a.updated_at
-   FROM entra_sync.accounts a
-  WHERE (
-        CASE
-            WHEN (a.removed_at IS NULL) THEN true
-            ELSE NULL::boolean
-        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    account_id,
+    entra_object_id,
+    state,
+    enabled,
+    user_principal_name,
+    mail,
+    display_name,
+    profile,
+    edited_fields,
+    created_at,
+    updated_at
+   FROM ( SELECT a.tenant_id,
+            a.account_id,
+            a.entra_object_id,
+            a.state,
+            a.enabled,
+            a.user_principal_name,
+            a.mail,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
+            (a.profile - a.cleared) AS profile,
+            ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
+            a.created_at,
+            a.updated_at
+           FROM entra_sync.accounts a
+          WHERE (
+                CASE
+                    WHEN (a.removed_at IS NULL) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT a.tenant_id,
+            a.account_id,
+            a.entra_object_id,
+            a.state,
+            a.enabled,
+            a.user_principal_name,
+            a.mail,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name,
+            (a.profile - a.cleared) AS profile,
+            ARRAY( SELECT jsonb_object_keys(a.overrides) AS jsonb_object_keys) AS edited_fields,
+            a.created_at,
+            a.updated_at
+           FROM entra_sync.accounts a
+          WHERE (
+                CASE
+                    WHEN (a.removed_at IS NULL) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) accounts;
 
 create view directory.assigned with (security_barrier=true) as
- SELECT r.tenant_id,
-    a.account_id,
-    r.slot,
-    (s.rank)::integer AS rank,
-    r.item,
-    r.assignment_id,
-    r.group_id AS via_group_id
-   FROM ((entra_sync.assigned s
-     JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
-     JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT r.tenant_id,
-    a.account_id,
-    r.slot,
-    (s.rank)::integer AS rank,
-    r.item,
-    r.assignment_id,
-    r.group_id AS via_group_id
-   FROM ((entra_sync.assigned s
-     JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
-     JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    account_id,
+    slot,
+    rank,
+    item,
+    assignment_id,
+    via_group_id
+   FROM ( SELECT r.tenant_id,
+            a.account_id,
+            r.slot,
+            (s.rank)::integer AS rank,
+            r.item,
+            r.assignment_id,
+            r.group_id AS via_group_id
+           FROM ((entra_sync.assigned s
+             JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
+             JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT r.tenant_id,
+            a.account_id,
+            r.slot,
+            (s.rank)::integer AS rank,
+            r.item,
+            r.assignment_id,
+            r.group_id AS via_group_id
+           FROM ((entra_sync.assigned s
+             JOIN entra_sync.assignments r ON ((r.seq = s.seq)))
+             JOIN entra_sync.accounts a ON ((a.account_no = s.account_no)))
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) assigned;
 
 create view directory.assignments with (security_barrier=true) as
- SELECT r.assignment_id,
-    r.tenant_id,
-    r.slot,
-    r.item,
-    r.target,
-    r.group_id,
-    r.account_id,
-    r.field,
-    r.field_values,
-    r.is_exception AS "except",
-    r.priority,
-    r.starts_at,
-    r.ends_at,
-        CASE
-            WHEN (r.ends_at <= now()) THEN 'ended'::text
-            WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
-            WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
-            WHEN (r.starts_at > now()) THEN 'scheduled'::text
-            ELSE 'active'::text
-        END AS state,
-    g.display_name AS group_name,
-    r.created_by,
-    r.updated_at
-   FROM ((entra_sync.assignments r
-     LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
-     LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT r.assignment_id,
-    r.tenant_id,
-    r.slot,
-    r.item,
-    r.target,
-    r.group_id,
-    r.account_id,
-    r.field,
-    r.field_values,
-    r.is_exception AS "except",
-    r.priority,
-    r.starts_at,
-    r.ends_at,
-        CASE
-            WHEN (r.ends_at <= now()) THEN 'ended'::text
-            WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
-            WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
-            WHEN (r.starts_at > now()) THEN 'scheduled'::text
-            ELSE 'active'::text
-        END AS state,
-    g.display_name AS group_name,
-    r.created_by,
-    r.updated_at
-   FROM ((entra_sync.assignments r
-     LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
-     LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT assignment_id,
+    tenant_id,
+    slot,
+    item,
+    target,
+    group_id,
+    account_id,
+    field,
+    field_values,
+    "except",
+    priority,
+    starts_at,
+    ends_at,
+    state,
+    group_name,
+    created_by,
+    updated_at
+   FROM ( SELECT r.assignment_id,
+            r.tenant_id,
+            r.slot,
+            r.item,
+            r.target,
+            r.group_id,
+            r.account_id,
+            r.field,
+            r.field_values,
+            r.is_exception AS "except",
+            r.priority,
+            r.starts_at,
+            r.ends_at,
+                CASE
+                    WHEN (r.ends_at <= now()) THEN 'ended'::text
+                    WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
+                    WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
+                    WHEN (r.starts_at > now()) THEN 'scheduled'::text
+                    ELSE 'active'::text
+                END AS state,
+            g.display_name AS group_name,
+            r.created_by,
+            r.updated_at
+           FROM ((entra_sync.assignments r
+             LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
+             LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT r.assignment_id,
+            r.tenant_id,
+            r.slot,
+            r.item,
+            r.target,
+            r.group_id,
+            r.account_id,
+            r.field,
+            r.field_values,
+            r.is_exception AS "except",
+            r.priority,
+            r.starts_at,
+            r.ends_at,
+                CASE
+                    WHEN (r.ends_at <= now()) THEN 'ended'::text
+                    WHEN (((r.target = 'group'::text) AND (g.group_no IS NULL)) OR ((r.target = 'account'::text) AND (a.account_no IS NULL))) THEN 'orphaned'::text
+                    WHEN ((g.removed_at IS NOT NULL) OR (a.removed_at IS NOT NULL)) THEN 'dormant'::text
+                    WHEN (r.starts_at > now()) THEN 'scheduled'::text
+                    ELSE 'active'::text
+                END AS state,
+            g.display_name AS group_name,
+            r.created_by,
+            r.updated_at
+           FROM ((entra_sync.assignments r
+             LEFT JOIN entra_sync.groups g ON (((g.group_id = r.group_id) AND (g.tenant_id = r.tenant_id))))
+             LEFT JOIN entra_sync.accounts a ON (((a.account_id = r.account_id) AND (a.tenant_id = r.tenant_id))))
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) assignments;
+
+create view directory.audit with (security_barrier=true) as
+ SELECT audit_id,
+    at,
+    actor,
+    role,
+    via,
+    act,
+    tenant_id,
+    account_id,
+    detail,
+    reference
+   FROM ( SELECT a_1.audit_id,
+            a_1.at,
+            a_1.actor,
+            a_1.role,
+            a_1.via,
+            a_1.act,
+            a_1.tenant_id,
+            a_1.account_id,
+            a_1.detail,
+            a_1.reference
+           FROM entra_sync.audit a_1
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT a_1.audit_id,
+            a_1.at,
+            a_1.actor,
+            a_1.role,
+            a_1.via,
+            a_1.act,
+            a_1.tenant_id,
+            a_1.account_id,
+            a_1.detail,
+            a_1.reference
+           FROM entra_sync.audit a_1
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a_1.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) a;
+comment on view directory.audit is 'Each act and each look at a person, with its actor, by the web and by the command line. No grant gives it.';
 
 create view directory.changes with (security_barrier=true) as
- SELECT c.change_id,
-    c.tenant_id,
-    c.at,
-    c.cycle_id,
-    c.actor,
-    c.kind,
-    c.account_id,
-    c.group_id,
-    c.member_group_id,
-    c.before,
-    c.after
-   FROM entra_sync.change_rows c
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT c.change_id,
-    c.tenant_id,
-    c.at,
-    c.cycle_id,
-    c.actor,
-    c.kind,
-    c.account_id,
-    c.group_id,
-    c.member_group_id,
-    c.before,
-    c.after
-   FROM entra_sync.change_rows c
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT change_id,
+    tenant_id,
+    at,
+    cycle_id,
+    actor,
+    kind,
+    account_id,
+    group_id,
+    member_group_id,
+    before,
+    after
+   FROM ( SELECT c.change_id,
+            c.tenant_id,
+            c.at,
+            c.cycle_id,
+            c.actor,
+            c.kind,
+            c.account_id,
+            c.group_id,
+            c.member_group_id,
+            c.before,
+            c.after
+           FROM entra_sync.change_rows c
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT c.change_id,
+            c.tenant_id,
+            c.at,
+            c.cycle_id,
+            c.actor,
+            c.kind,
+            c.account_id,
+            c.group_id,
+            c.member_group_id,
+            c.before,
+            c.after
+           FROM entra_sync.change_rows c
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) changes;
 
 create view directory.cycles with (security_barrier=true) as
- SELECT c.cycle_id,
-    c.tenant_id,
-    c.kind,
-    c.started_at,
-    c.finished_at,
-    c.outcome,
-    c.streams,
-    c.settings_version,
-    c.error_code,
-    c.error_message
-   FROM entra_sync.cycles c
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT c.cycle_id,
-    c.tenant_id,
-    c.kind,
-    c.started_at,
-    c.finished_at,
-    c.outcome,
-    c.streams,
-    c.settings_version,
-    c.error_code,
-    c.error_message
-   FROM entra_sync.cycles c
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT cycle_id,
+    tenant_id,
+    kind,
+    started_at,
+    finished_at,
+    outcome,
+    streams,
+    settings_version,
+    error_code,
+    error_message
+   FROM ( SELECT c.cycle_id,
+            c.tenant_id,
+            c.kind,
+            c.started_at,
+            c.finished_at,
+            c.outcome,
+            c.streams,
+            c.settings_version,
+            c.error_code,
+            c.error_message
+           FROM entra_sync.cycles c
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT c.cycle_id,
+            c.tenant_id,
+            c.kind,
+            c.started_at,
+            c.finished_at,
+            c.outcome,
+            c.streams,
+            c.settings_version,
+            c.error_code,
+            c.error_message
+           FROM entra_sync.cycles c
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (c.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) cycles;
 
 create view directory.effective_memberships with (security_barrier=true) as
- SELECT g.tenant_id,
-    g.group_id,
-    a.account_id,
-    e.is_direct
-   FROM ((entra_sync.effective_members e
-     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
-     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    a.account_id,
-    e.is_direct
-   FROM ((entra_sync.effective_members e
-     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
-     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    group_id,
+    account_id,
+    is_direct
+   FROM ( SELECT g.tenant_id,
+            g.group_id,
+            a.account_id,
+            e.is_direct
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            a.account_id,
+            e.is_direct
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) AND (NOT ( SELECT (EXISTS ( SELECT
+                           FROM entra_sync.large_tenants l
+                          WHERE (l.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) AS "exists")))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            a.account_id,
+            e.is_direct
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE (( SELECT (EXISTS ( SELECT
+                           FROM entra_sync.large_tenants l
+                          WHERE (l.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) AS "exists") AND
+                CASE
+                    WHEN (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) THEN true
+                    ELSE NULL::boolean
+                END)) effective_memberships;
 
 create view directory.fields with (security_barrier=true) as
- SELECT r.tenant_id,
-    r.field,
-    r.owner,
-    r.editable_by,
-    r.mapped_from
-   FROM entra_sync.field_rules r
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT r.tenant_id,
-    r.field,
-    r.owner,
-    r.editable_by,
-    r.mapped_from
-   FROM entra_sync.field_rules r
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    field,
+    owner,
+    editable_by,
+    mapped_from,
+    max,
+    pattern,
+    label,
+    help,
+    kind,
+    sort_order,
+    private,
+    shown
+   FROM ( SELECT r.tenant_id,
+            r.field,
+            r.owner,
+            r.editable_by,
+            r.mapped_from,
+            r.max_length AS max,
+            r.pattern,
+            r.label,
+            r.help,
+            COALESCE(r.kind,
+                CASE r.value_type
+                    WHEN 'text[]'::text THEN 'list'::text
+                    ELSE 'text'::text
+                END) AS kind,
+            r.sort_order,
+            r.private,
+            r.shown
+           FROM entra_sync.field_rules r
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT r.tenant_id,
+            r.field,
+            r.owner,
+            r.editable_by,
+            r.mapped_from,
+            r.max_length AS max,
+            r.pattern,
+            r.label,
+            r.help,
+            COALESCE(r.kind,
+                CASE r.value_type
+                    WHEN 'text[]'::text THEN 'list'::text
+                    ELSE 'text'::text
+                END) AS kind,
+            r.sort_order,
+            r.private,
+            r.shown
+           FROM entra_sync.field_rules r
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (r.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) fields;
 
 create view directory.groups with (security_barrier=true) as
- SELECT g.tenant_id,
-    g.group_id,
-    g.entra_object_id,
-    g.state,
-    g.display_name,
-    g.description,
-    g.mail,
-    g.kind,
-    g.is_dynamic,
-    g.attributes,
-    g.created_at,
-    g.updated_at
-   FROM entra_sync.groups g
-  WHERE (
-        CASE
-            WHEN (g.removed_at IS NULL) THEN true
-            ELSE NULL::boolean
-        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    g.entra_object_id,
-    g.state,
-    g.display_name,
-    g.description,
-    g.mail,
-    g.kind,
-    g.is_dynamic,
-    g.attributes,
-    g.created_at,
-    g.updated_at
-   FROM entra_sync.groups g
-  WHERE (
-        CASE
-            WHEN (g.removed_at IS NULL) THEN true
-            ELSE NULL::boolean
-        END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    group_id,
+    entra_object_id,
+    state,
+    display_name,
+    description,
+    mail,
+    kind,
+    is_dynamic,
+    attributes,
+    created_at,
+    updated_at
+   FROM ( SELECT g.tenant_id,
+            g.group_id,
+            g.entra_object_id,
+            g.state,
+            g.display_name,
+            g.description,
+            g.mail,
+            g.kind,
+            g.is_dynamic,
+            g.attributes,
+            g.created_at,
+            g.updated_at
+           FROM entra_sync.groups g
+          WHERE (
+                CASE
+                    WHEN (g.removed_at IS NULL) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            g.entra_object_id,
+            g.state,
+            g.display_name,
+            g.description,
+            g.mail,
+            g.kind,
+            g.is_dynamic,
+            g.attributes,
+            g.created_at,
+            g.updated_at
+           FROM entra_sync.groups g
+          WHERE (
+                CASE
+                    WHEN (g.removed_at IS NULL) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) groups;
 
 create view directory.held_removals with (security_barrier=true) as
- SELECT h.tenant_id,
-    h.list_id,
-    h.account_id,
-    g.group_id,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
-    h.reason,
-    h.held_since,
-    NULL::uuid AS member_group_id
-   FROM ((entra_sync.held_removals h
-     LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
-     LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT h.tenant_id,
-    h.list_id,
-    h.account_id,
-    g.group_id,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
-    h.reason,
-    h.held_since,
-    NULL::uuid AS member_group_id
-   FROM ((entra_sync.held_removals h
-     LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
-     LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
-UNION ALL
- SELECT h.tenant_id,
-    h.list_id,
-    a.account_id,
-    g.group_id,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
-    'not_seen'::text AS reason,
-    h.held_since,
-    n.group_id AS member_group_id
-   FROM (((entra_sync.held_memberships h
-     JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-     LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
-     LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT h.tenant_id,
-    h.list_id,
-    a.account_id,
-    g.group_id,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
-    'not_seen'::text AS reason,
-    h.held_since,
-    n.group_id AS member_group_id
-   FROM (((entra_sync.held_memberships h
-     JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
-     LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
-     LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    list_id,
+    account_id,
+    group_id,
+    display_name,
+    reason,
+    held_since,
+    member_group_id
+   FROM ( SELECT h.tenant_id,
+            h.list_id,
+            h.account_id,
+            g.group_id,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
+            h.reason,
+            h.held_since,
+            NULL::uuid AS member_group_id
+           FROM ((entra_sync.held_removals h
+             LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
+             LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT h.tenant_id,
+            h.list_id,
+            h.account_id,
+            g.group_id,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), g.display_name) AS display_name,
+            h.reason,
+            h.held_since,
+            NULL::uuid AS member_group_id
+           FROM ((entra_sync.held_removals h
+             LEFT JOIN entra_sync.accounts a ON ((a.account_id = h.account_id)))
+             LEFT JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
+        UNION ALL
+         SELECT h.tenant_id,
+            h.list_id,
+            a.account_id,
+            g.group_id,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
+            'not_seen'::text AS reason,
+            h.held_since,
+            n.group_id AS member_group_id
+           FROM (((entra_sync.held_memberships h
+             JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+             LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
+             LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT h.tenant_id,
+            h.list_id,
+            a.account_id,
+            g.group_id,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text), n.display_name) AS display_name,
+            'not_seen'::text AS reason,
+            h.held_since,
+            n.group_id AS member_group_id
+           FROM (((entra_sync.held_memberships h
+             JOIN entra_sync.groups g ON ((g.group_no = h.group_no)))
+             LEFT JOIN entra_sync.accounts a ON (((a.tenant_id = h.tenant_id) AND (a.entra_object_id = h.member_object_id))))
+             LEFT JOIN entra_sync.groups n ON (((n.tenant_id = h.tenant_id) AND (n.entra_object_id = h.member_object_id))))
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (h.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) held_removals;
 comment on view directory.held_removals is 'What waits for a person. With group_id and one of account_id and member_group_id it is a membership: of that member in the group.';
 
 create view directory.items with (security_barrier=true) as
- SELECT i.tenant_id,
-    i.slot,
-    i.item,
-    i.title,
-    i.html,
-    i.updated_at
-   FROM entra_sync.items i
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT i.tenant_id,
-    i.slot,
-    i.item,
-    i.title,
-    i.html,
-    i.updated_at
-   FROM entra_sync.items i
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((i.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((i.tenant_id IS NULL) AND (EXISTS ( SELECT
-           FROM entra_sync.tenants t
-          WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))));
+ SELECT tenant_id,
+    slot,
+    item,
+    title,
+    html,
+    updated_at
+   FROM ( SELECT i.tenant_id,
+            i.slot,
+            i.item,
+            i.title,
+            i.html,
+            i.updated_at
+           FROM entra_sync.items i
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT i.tenant_id,
+            i.slot,
+            i.item,
+            i.title,
+            i.html,
+            i.updated_at
+           FROM entra_sync.items i
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((i.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((i.tenant_id IS NULL) AND (EXISTS ( SELECT
+                   FROM entra_sync.tenants t
+                  WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))))) items;
+
+create view directory.managers with (security_barrier=true) as
+ SELECT tenant_id,
+    account_id,
+    manager_account_id,
+    via
+   FROM ( SELECT r.tenant_id,
+            r.account_id,
+            m_1.account_id AS manager_account_id,
+            'line'::text AS via
+           FROM (entra_sync.accounts r
+             JOIN entra_sync.accounts m_1 ON (((m_1.tenant_id = r.tenant_id) AND (m_1.entra_object_id = r.manager_object_id))))
+          WHERE ((r.manager_object_id IS NOT NULL) AND (r.removed_at IS NULL) AND (m_1.removed_at IS NULL) AND (m_1.account_id <> r.account_id) AND (r.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), r.tenant_id)))
+        UNION ALL
+         SELECT DISTINCT b.tenant_id,
+            p.account_id,
+            m_1.account_id,
+            'group'::text
+           FROM ((((entra_sync.managed_by b
+             JOIN entra_sync.groups h ON (((h.tenant_id = b.tenant_id) AND (h.entra_object_id = b.managers_id))))
+             JOIN entra_sync.effective_members e ON ((e.group_no = h.group_no)))
+             JOIN entra_sync.accounts m_1 ON ((m_1.account_no = e.account_no)))
+             JOIN entra_sync.accounts p ON (((p.tenant_id = b.tenant_id) AND (p.removed_at IS NULL))))
+          WHERE ((p.account_id <> m_1.account_id) AND ((b.people_id IS NULL) OR (EXISTS ( SELECT
+                   FROM (entra_sync.groups g
+                     JOIN entra_sync.effective_members x ON (((x.group_no = g.group_no) AND (x.account_no = p.account_no))))
+                  WHERE ((g.tenant_id = b.tenant_id) AND (g.entra_object_id = b.people_id))))) AND (b.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), b.tenant_id)))) m;
+comment on view directory.managers is 'Each account with an account that manages it, both live: via line, the manager in Entra ID, or via group, by managedBy of the settings. Direct reports only.';
 
 create view directory.memberships with (security_barrier=true) as
- SELECT g.tenant_id,
-    g.group_id,
-    'account'::text AS member_kind,
-    a.account_id,
-    NULL::uuid AS member_group_id
-   FROM ((entra_sync.effective_members e
-     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
-     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    'account'::text AS member_kind,
-    a.account_id,
-    NULL::uuid AS member_group_id
-   FROM ((entra_sync.effective_members e
-     JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
-     JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
-  WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    'group'::text AS member_kind,
-    NULL::uuid AS account_id,
-    n.group_id AS member_group_id
-   FROM (((entra_sync.group_closure c
-     JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
-     JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
-     JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    'group'::text AS member_kind,
-    NULL::uuid AS account_id,
-    n.group_id AS member_group_id
-   FROM (((entra_sync.group_closure c
-     JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
-     JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
-     JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    group_id,
+    member_kind,
+    account_id,
+    member_group_id
+   FROM ( SELECT g.tenant_id,
+            g.group_id,
+            'account'::text AS member_kind,
+            a.account_id,
+            NULL::uuid AS member_group_id
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            'account'::text AS member_kind,
+            a.account_id,
+            NULL::uuid AS member_group_id
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE (e.is_direct AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) AND (NOT ( SELECT (EXISTS ( SELECT
+                           FROM entra_sync.large_tenants l
+                          WHERE (l.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) AS "exists")))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            'account'::text AS member_kind,
+            a.account_id,
+            NULL::uuid AS member_group_id
+           FROM ((entra_sync.effective_members e
+             JOIN entra_sync.groups g ON ((g.group_no = e.group_no)))
+             JOIN entra_sync.accounts a ON ((a.account_no = e.account_no)))
+          WHERE (e.is_direct AND ( SELECT (EXISTS ( SELECT
+                           FROM entra_sync.large_tenants l
+                          WHERE (l.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) AS "exists") AND
+                CASE
+                    WHEN (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) THEN true
+                    ELSE NULL::boolean
+                END)
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            'group'::text AS member_kind,
+            NULL::uuid AS account_id,
+            n.group_id AS member_group_id
+           FROM (((entra_sync.group_closure c
+             JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
+             JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
+             JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
+          WHERE (
+                CASE
+                    WHEN ((g.removed_at IS NULL) AND (n.removed_at IS NULL)) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            'group'::text AS member_kind,
+            NULL::uuid AS account_id,
+            n.group_id AS member_group_id
+           FROM (((entra_sync.group_closure c
+             JOIN entra_sync.groups g ON ((g.group_no = c.ancestor_no)))
+             JOIN entra_sync.groups n ON ((n.group_no = c.descendant_no)))
+             JOIN entra_sync.member_groups m ON (((m.tenant_id = n.tenant_id) AND (m.member_object_id = n.entra_object_id) AND (g.group_no = ANY (m.group_nos)))))
+          WHERE (
+                CASE
+                    WHEN ((g.removed_at IS NULL) AND (n.removed_at IS NULL)) THEN true
+                    ELSE NULL::boolean
+                END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) memberships;
+
+create view directory.photos with (security_barrier=true) as
+ SELECT p.tenant_id,
+    p.account_id,
+    p.content_type,
+    p.sha256,
+    p.content,
+    octet_length(p.content) AS size,
+    p.width,
+    p.height,
+    p.updated_at
+   FROM (entra_sync.photos p
+     JOIN entra_sync.accounts a ON ((a.account_id = p.account_id)))
+  WHERE ((p.content IS NOT NULL) AND (a.removed_at IS NULL) AND (p.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), p.tenant_id)));
+comment on view directory.photos is 'The photo of each live account that has one, as Entra ID gives it in the size of the settings: a JPEG or a PNG of at most 2 MiB. sha256 is that of content, in hex, and size its bytes. A change of it is account.photo_changed.';
 
 create view directory.removed_accounts with (security_barrier=true) as
- SELECT a.tenant_id,
-    a.account_id,
-    a.entra_object_id,
-    a.removed_reason AS reason,
-    a.removed_at,
-    a.purge_at,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
-   FROM entra_sync.accounts a
-  WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
-UNION ALL
- SELECT a.tenant_id,
-    a.account_id,
-    a.entra_object_id,
-    a.removed_reason AS reason,
-    a.removed_at,
-    a.purge_at,
-    COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
-   FROM entra_sync.accounts a
-  WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    account_id,
+    entra_object_id,
+    reason,
+    removed_at,
+    purge_at,
+    display_name
+   FROM ( SELECT a.tenant_id,
+            a.account_id,
+            a.entra_object_id,
+            a.removed_reason AS reason,
+            a.removed_at,
+            a.purge_at,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
+           FROM entra_sync.accounts a
+          WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT a.tenant_id,
+            a.account_id,
+            a.entra_object_id,
+            a.removed_reason AS reason,
+            a.removed_at,
+            a.purge_at,
+            COALESCE((a.profile ->> 'displayName'::text), (a.source ->> 'displayName'::text)) AS display_name
+           FROM entra_sync.accounts a
+          WHERE ((a.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (a.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) removed_accounts;
 
 create view directory.removed_groups with (security_barrier=true) as
- SELECT g.tenant_id,
-    g.group_id,
-    g.entra_object_id,
-    g.removed_reason AS reason,
-    g.removed_at,
-    g.purge_at,
-    g.display_name
-   FROM entra_sync.groups g
-  WHERE ((g.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
-UNION ALL
- SELECT g.tenant_id,
-    g.group_id,
-    g.entra_object_id,
-    g.removed_reason AS reason,
-    g.removed_at,
-    g.purge_at,
-    g.display_name
-   FROM entra_sync.groups g
-  WHERE ((g.removed_at IS NOT NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    group_id,
+    entra_object_id,
+    reason,
+    removed_at,
+    purge_at,
+    display_name
+   FROM ( SELECT g.tenant_id,
+            g.group_id,
+            g.entra_object_id,
+            g.removed_reason AS reason,
+            g.removed_at,
+            g.purge_at,
+            g.display_name
+           FROM entra_sync.groups g
+          WHERE ((g.removed_at IS NOT NULL) AND g.copied AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT g.tenant_id,
+            g.group_id,
+            g.entra_object_id,
+            g.removed_reason AS reason,
+            g.removed_at,
+            g.purge_at,
+            g.display_name
+           FROM entra_sync.groups g
+          WHERE ((g.removed_at IS NOT NULL) AND g.copied AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) removed_groups;
 
 create view directory.set_aside with (security_barrier=true) as
- SELECT s.tenant_id,
-    s.stream,
-    s.object_key AS entra_object_id,
-    s.reason,
-    s.first_seen_at,
-    s.last_seen_at
-   FROM entra_sync.set_aside s
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT s.tenant_id,
-    s.stream,
-    s.object_key AS entra_object_id,
-    s.reason,
-    s.first_seen_at,
-    s.last_seen_at
-   FROM entra_sync.set_aside s
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+ SELECT tenant_id,
+    stream,
+    entra_object_id,
+    reason,
+    first_seen_at,
+    last_seen_at
+   FROM ( SELECT s.tenant_id,
+            s.stream,
+            s.object_key AS entra_object_id,
+            s.reason,
+            s.first_seen_at,
+            s.last_seen_at
+           FROM entra_sync.set_aside s
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT s.tenant_id,
+            s.stream,
+            s.object_key AS entra_object_id,
+            s.reason,
+            s.first_seen_at,
+            s.last_seen_at
+           FROM entra_sync.set_aside s
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) set_aside;
 comment on column directory.set_aside.entra_object_id is 'As Graph sent it (text): an id that is no GUID is one of the reasons to be here. ID/property: the object was taken, but for this property.';
 
 create view directory.slots with (security_barrier=true) as
- SELECT s.tenant_id,
-    s.slot,
-    s.winners,
-    s.title
-   FROM entra_sync.slots s
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT s.tenant_id,
-    s.slot,
-    s.winners,
-    s.title
-   FROM entra_sync.slots s
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((s.tenant_id IS NULL) AND (EXISTS ( SELECT
-           FROM entra_sync.tenants t
-          WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))));
+ SELECT tenant_id,
+    slot,
+    winners,
+    title
+   FROM ( SELECT s.tenant_id,
+            s.slot,
+            s.winners,
+            s.title
+           FROM entra_sync.slots s
+          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+        UNION ALL
+         SELECT s.tenant_id,
+            s.slot,
+            s.winners,
+            s.title
+           FROM entra_sync.slots s
+          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND ((s.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)) OR ((s.tenant_id IS NULL) AND (EXISTS ( SELECT
+                   FROM entra_sync.tenants t
+                  WHERE (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))))))) slots;
 
 create view directory.tenants with (security_barrier=true) as
- SELECT t.tenant_id,
-    t.name,
-    t.external_ref,
-    t.status,
-    t.paused,
-    t.provisional,
-    COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
+ SELECT tenant_id,
+    name,
+    external_ref,
+    status,
+    paused,
+    provisional,
+    source_of_truth,
+    held_removals,
+    set_aside,
+    last_success_at,
+    next_cycle_at,
+    last_error_code,
+    last_error_message,
+    notice,
+    time_zone,
+    help,
+    portal,
+    COALESCE(( SELECT (s.document -> 'previewImages'::text)
            FROM entra_sync.settings s
           WHERE (s.tenant_id = t.tenant_id)
           ORDER BY s.version DESC
-         LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
+         LIMIT 1), ( SELECT (s.document -> 'previewImages'::text)
            FROM entra_sync.settings s
           WHERE (s.tenant_id IS NULL)
           ORDER BY s.version DESC
-         LIMIT 1), 'directory'::text) AS source_of_truth,
-    ((( SELECT count(*) AS count
-           FROM entra_sync.held_removals h
-          WHERE (h.tenant_id = t.tenant_id)) + ( SELECT count(*) AS count
-           FROM entra_sync.held_memberships h
-          WHERE (h.tenant_id = t.tenant_id))))::integer AS held_removals,
-    ( SELECT (count(*))::integer AS count
-           FROM entra_sync.set_aside a
-          WHERE (a.tenant_id = t.tenant_id)) AS set_aside,
-    t.last_success_at,
-    t.next_cycle_at,
-    t.last_error_code,
-    t.last_error_message,
-        CASE
-            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
-            ELSE NULL::text
-        END AS notice
-   FROM entra_sync.tenants t
-  WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
-UNION ALL
- SELECT t.tenant_id,
-    t.name,
-    t.external_ref,
-    t.status,
-    t.paused,
-    t.provisional,
-    COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
-           FROM entra_sync.settings s
-          WHERE (s.tenant_id = t.tenant_id)
-          ORDER BY s.version DESC
-         LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
-           FROM entra_sync.settings s
-          WHERE (s.tenant_id IS NULL)
-          ORDER BY s.version DESC
-         LIMIT 1), 'directory'::text) AS source_of_truth,
-    ((( SELECT count(*) AS count
-           FROM entra_sync.held_removals h
-          WHERE (h.tenant_id = t.tenant_id)) + ( SELECT count(*) AS count
-           FROM entra_sync.held_memberships h
-          WHERE (h.tenant_id = t.tenant_id))))::integer AS held_removals,
-    ( SELECT (count(*))::integer AS count
-           FROM entra_sync.set_aside a
-          WHERE (a.tenant_id = t.tenant_id)) AS set_aside,
-    t.last_success_at,
-    t.next_cycle_at,
-    t.last_error_code,
-    t.last_error_message,
-        CASE
-            WHEN (t.notice_at > (now() - '7 days'::interval)) THEN t.notice
-            ELSE NULL::text
-        END AS notice
-   FROM entra_sync.tenants t
-  WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)));
+         LIMIT 1), '[]'::jsonb) AS preview_images
+   FROM ( SELECT t_1.tenant_id,
+            t_1.name,
+            t_1.external_ref,
+            t_1.status,
+            t_1.paused,
+            t_1.provisional,
+            t_1.source_of_truth,
+            t_1.held_removals,
+            t_1.set_aside,
+            t_1.last_success_at,
+            t_1.next_cycle_at,
+            t_1.last_error_code,
+            t_1.last_error_message,
+            t_1.notice,
+            COALESCE(( SELECT (s.document ->> 'timeZone'::text)
+                   FROM entra_sync.settings s
+                  WHERE (s.tenant_id = t_1.tenant_id)
+                  ORDER BY s.version DESC
+                 LIMIT 1), ( SELECT (s.document ->> 'timeZone'::text)
+                   FROM entra_sync.settings s
+                  WHERE (s.tenant_id IS NULL)
+                  ORDER BY s.version DESC
+                 LIMIT 1), 'UTC'::text) AS time_zone,
+            ( SELECT NULLIF((s.document -> 'help'::text), 'null'::jsonb) AS "nullif"
+                   FROM entra_sync.settings s
+                  WHERE (s.tenant_id = t_1.tenant_id)
+                  ORDER BY s.version DESC
+                 LIMIT 1) AS help,
+            (('{"people": true, "history": "90d", "managers": false}'::jsonb || COALESCE(( SELECT (s.document -> 'portal'::text)
+                   FROM entra_sync.settings s
+                  WHERE (s.tenant_id IS NULL)
+                  ORDER BY s.version DESC
+                 LIMIT 1), '{}'::jsonb)) || COALESCE(( SELECT (s.document -> 'portal'::text)
+                   FROM entra_sync.settings s
+                  WHERE (s.tenant_id = t_1.tenant_id)
+                  ORDER BY s.version DESC
+                 LIMIT 1), '{}'::jsonb)) AS portal
+           FROM ( SELECT tenants.tenant_id,
+                    tenants.name,
+                    tenants.external_ref,
+                    tenants.status,
+                    tenants.paused,
+                    tenants.provisional,
+                    tenants.source_of_truth,
+                    tenants.held_removals,
+                    tenants.set_aside,
+                    tenants.last_success_at,
+                    tenants.next_cycle_at,
+                    tenants.last_error_code,
+                    tenants.last_error_message,
+                    tenants.notice
+                   FROM ( SELECT t_1_1.tenant_id,
+                            t_1_1.name,
+                            t_1_1.external_ref,
+                            t_1_1.status,
+                            t_1_1.paused,
+                            t_1_1.provisional,
+                            COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
+                                   FROM entra_sync.settings s
+                                  WHERE (s.tenant_id = t_1_1.tenant_id)
+                                  ORDER BY s.version DESC
+                                 LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
+                                   FROM entra_sync.settings s
+                                  WHERE (s.tenant_id IS NULL)
+                                  ORDER BY s.version DESC
+                                 LIMIT 1), 'directory'::text) AS source_of_truth,
+                            ((( SELECT count(*) AS count
+                                   FROM entra_sync.held_removals h
+                                  WHERE (h.tenant_id = t_1_1.tenant_id)) + ( SELECT count(*) AS count
+                                   FROM entra_sync.held_memberships h
+                                  WHERE (h.tenant_id = t_1_1.tenant_id))))::integer AS held_removals,
+                            ( SELECT (count(*))::integer AS count
+                                   FROM entra_sync.set_aside a
+                                  WHERE (a.tenant_id = t_1_1.tenant_id)) AS set_aside,
+                            t_1_1.last_success_at,
+                            t_1_1.next_cycle_at,
+                            t_1_1.last_error_code,
+                            t_1_1.last_error_message,
+                                CASE
+                                    WHEN (t_1_1.notice_at > (now() - '7 days'::interval)) THEN t_1_1.notice
+                                    ELSE NULL::text
+                                END AS notice
+                           FROM entra_sync.tenants t_1_1
+                          WHERE (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL)
+                        UNION ALL
+                         SELECT t_1_1.tenant_id,
+                            t_1_1.name,
+                            t_1_1.external_ref,
+                            t_1_1.status,
+                            t_1_1.paused,
+                            t_1_1.provisional,
+                            COALESCE(( SELECT (s.document ->> 'sourceOfTruth'::text)
+                                   FROM entra_sync.settings s
+                                  WHERE (s.tenant_id = t_1_1.tenant_id)
+                                  ORDER BY s.version DESC
+                                 LIMIT 1), ( SELECT (s.document ->> 'sourceOfTruth'::text)
+                                   FROM entra_sync.settings s
+                                  WHERE (s.tenant_id IS NULL)
+                                  ORDER BY s.version DESC
+                                 LIMIT 1), 'directory'::text) AS source_of_truth,
+                            ((( SELECT count(*) AS count
+                                   FROM entra_sync.held_removals h
+                                  WHERE (h.tenant_id = t_1_1.tenant_id)) + ( SELECT count(*) AS count
+                                   FROM entra_sync.held_memberships h
+                                  WHERE (h.tenant_id = t_1_1.tenant_id))))::integer AS held_removals,
+                            ( SELECT (count(*))::integer AS count
+                                   FROM entra_sync.set_aside a
+                                  WHERE (a.tenant_id = t_1_1.tenant_id)) AS set_aside,
+                            t_1_1.last_success_at,
+                            t_1_1.next_cycle_at,
+                            t_1_1.last_error_code,
+                            t_1_1.last_error_message,
+                                CASE
+                                    WHEN (t_1_1.notice_at > (now() - '7 days'::interval)) THEN t_1_1.notice
+                                    ELSE NULL::text
+                                END AS notice
+                           FROM entra_sync.tenants t_1_1
+                          WHERE ((( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (t_1_1.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) tenants) t_1) t;
 
 CREATE OR REPLACE FUNCTION directory.account_history(account_id uuid)
+ RETURNS SETOF directory.history_row
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select * from directory.account_history(account_history.account_id, null)
+$function$;
+comment on function directory.account_history(uuid) is 'account_history for a viewer who is not the account: values of private fields are not told.';
+
+CREATE OR REPLACE FUNCTION directory.account_history(account_id uuid, viewer_account_id uuid)
  RETURNS SETOF directory.history_row
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
@@ -624,17 +996,23 @@ AS $function$
 declare
   wanted constant uuid := account_history.account_id;
   only_tenant constant uuid := entra_sync.narrowed_to();
+  hidden text[] := '{}';
 begin
   if not exists (select from entra_sync.accounts a where a.account_id = wanted and a.tenant_id = coalesce(only_tenant, a.tenant_id))
      -- A purged account has its change rows alone.
      and not exists (select from entra_sync.changes c where c.account_id = wanted and c.tenant_id = coalesce(only_tenant, c.tenant_id)) then
     perform entra_sync.refuse_unknown_account(wanted);
   end if;
+  if account_history.viewer_account_id is distinct from wanted then
+    hidden := entra_sync.private_fields((select a.tenant_id from entra_sync.accounts a where a.account_id = wanted));
+  end if;
   return query
     select c.change_id, c.at, c.actor, c.cycle_id, c.kind, f.field, f.before, f.after
       from entra_sync.change_rows c
       left join lateral (
-        select x.field, x.before, x.after from entra_sync.change_fields(c.before, c.after) x where c.kind like 'account.%'
+        select x.field, x.before, x.after
+          from entra_sync.change_fields(entra_sync.without_private(c.before, hidden), entra_sync.without_private(c.after, hidden)) x
+         where c.kind like 'account.%'
         union all
         select 'group', case when c.kind = 'membership.removed' then to_jsonb(c.group_id) end,
                case when c.kind = 'membership.added' then to_jsonb(c.group_id) end
@@ -649,74 +1027,31 @@ begin
      where c.account_id = wanted and c.tenant_id = coalesce(only_tenant, c.tenant_id)
      order by c.change_id desc, f.field;
 end $function$;
-comment on function directory.account_history(uuid) is 'What happened to an account, one row a field, newest first; groups joined and left, items assigned (assigned.SLOT), assignments to it, and held removals too. A purged account has its rows without values. ES004.';
+comment on function directory.account_history(uuid,uuid) is 'What happened to an account, one row a field, newest first; groups joined and left, items assigned (assigned.SLOT), assignments to it, and held removals too. A value of a private field is {"private": true}, unless the viewer is the account itself. A purged account has its rows without values. ES004.';
 
 CREATE OR REPLACE FUNCTION directory.accounts_at(tenant_id uuid, at timestamp with time zone)
  RETURNS SETOF directory.account_then
- LANGUAGE plpgsql
+ LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-#variable_conflict use_column
-declare
-  tenant constant uuid := accounts_at.tenant_id;
-  moment constant timestamptz := accounts_at.at;
-begin
-  perform entra_sync.require_time(tenant, moment);
-  return query
-    with later as materialized (
-      -- The changes of one account have ids in the order of their commits: each is written under the account's lock.
-      select c.account_id, c.change_id, c.kind, c.before
-        from entra_sync.batches b join entra_sync.changes c on c.batch_id = b.batch_id
-       where b.tenant_id = tenant and b.committed_at > moment and c.account_id is not null and c.kind like 'account.%'
-    ), life as (
-      select distinct on (l.account_id) l.account_id, l.kind from later l
-       where l.kind in ('account.created', 'account.restored', 'account.removed', 'account.purged')
-       order by l.account_id, l.change_id
-    ), blind as (
-      -- A restore of an older release does not say what it changed: what was known before it is in the rows before it.
-      select l.account_id, min(l.change_id) as change_id from later l
-       where l.kind = 'account.restored' and not jsonb_exists(coalesce(l.before, '{}'), 'profile') group by l.account_id
-    ), undone as (
-      select distinct on (l.account_id, f.field) l.account_id, f.field, f.before as value
-        from later l left join blind using (account_id)
-       cross join lateral entra_sync.change_fields(l.before, null) f
-       where l.change_id < blind.change_id or blind.change_id is null
-       order by l.account_id, f.field, l.change_id
-    ), remembered as (
-      select distinct on (x.account_id, f.field) x.account_id, f.field, f.after as value
-        from blind x join entra_sync.changes c on c.account_id = x.account_id and c.change_id < x.change_id and c.kind like 'account.%'
-       cross join lateral entra_sync.change_fields(null, c.after) f
-       order by x.account_id, f.field, c.change_id desc
-    ), other as (
-      select v.account_id,
-             jsonb_object_agg(v.field, v.value) filter (where v.field not like '%.%') as facts,
-             jsonb_object_agg(substr(v.field, 9), v.value) filter (where v.field like 'profile.%') as profile
-        from (select coalesce(u.account_id, r.account_id) as account_id, coalesce(u.field, r.field) as field,
-                     case when u.field is null then r.value else u.value end as value
-                from undone u full join remembered r on r.account_id = u.account_id and r.field = u.field) v
-       group by v.account_id
-    ), there as (
-      select coalesce(a.account_id, l.account_id) as account_id, a.account_id is null as erased,
-             jsonb_build_object('entra_object_id', a.entra_object_id, 'state', a.state, 'enabled', a.enabled,
-               'user_principal_name', a.user_principal_name, 'mail', a.mail) || coalesce(o.facts, '{}') as facts,
-             jsonb_strip_nulls(coalesce(a.profile, '{}') || coalesce(o.profile, '{}')) as profile
-        from (select * from entra_sync.accounts a where a.tenant_id = tenant) a
-        full join life l on l.account_id = a.account_id
-        left join other o on o.account_id = a.account_id
-       where case when l.kind is null then a.removed_at is null else l.kind = 'account.removed' end
-    )
-    select tenant, t.account_id,
-           case when not t.erased then (t.facts ->> 'entra_object_id')::uuid end,
-           case when not t.erased then t.facts ->> 'state' end,
-           case when not t.erased then (t.facts ->> 'enabled')::boolean end,
-           case when not t.erased then t.facts ->> 'user_principal_name' end,
-           case when not t.erased then t.facts ->> 'mail' end,
-           case when not t.erased then t.profile end,
-           t.erased
-      from there t;
-end $function$;
-comment on function directory.accounts_at(uuid,timestamp with time zone) is 'The live accounts of a tenant as they were: batches with committed_at <= at. An account that was purged since is told as erased, without values. ES004; ES006 where at is older than what is kept.';
+  select * from directory.accounts_at(accounts_at.tenant_id, accounts_at.at, null)
+$function$;
+comment on function directory.accounts_at(uuid,timestamp with time zone) is 'accounts_at for a viewer who is no account: profiles without their private fields.';
+
+CREATE OR REPLACE FUNCTION directory.accounts_at(tenant_id uuid, at timestamp with time zone, viewer_account_id uuid)
+ RETURNS SETOF directory.account_then
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select t.tenant_id, t.account_id, t.entra_object_id, t.state, t.enabled, t.user_principal_name, t.mail,
+         case when t.account_id = accounts_at.viewer_account_id then t.profile
+              else t.profile - entra_sync.private_fields(accounts_at.tenant_id) end,
+         t.erased
+    from entra_sync.accounts_then(accounts_at.tenant_id, accounts_at.at) t
+$function$;
+comment on function directory.accounts_at(uuid,timestamp with time zone,uuid) is 'The live accounts of a tenant as they were: batches with committed_at <= at. A profile is without its private fields, unless the viewer is the account itself. An account that was purged since is told as erased, without values. ES004; ES006 where at is older than what is kept.';
 
 CREATE OR REPLACE FUNCTION directory.assign(tenant_id uuid, slot text, item text, target jsonb, options jsonb, actor text)
  RETURNS SETOF uuid
@@ -939,35 +1274,33 @@ CREATE OR REPLACE FUNCTION directory.edit_account(account_id uuid, patch jsonb, 
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-declare
-  account entra_sync.accounts;
-  fields text[];
-  new_values jsonb;
-  key text;
-  new_value jsonb;
 begin
   perform entra_sync.require_actor(actor);
   perform entra_sync.require_object(patch, 'patch');
   patch := entra_sync.empty_as_null(patch);
-  fields := array(select jsonb_object_keys(patch));
-  account := entra_sync.lock_to_edit(edit_account.account_id, fields);
-  for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
-    perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
-      account.state = 'manual' and key in ('mail', 'userPrincipalName'));
-    perform entra_sync.require_within(account.tenant_id, key, new_value);
-  end loop;
-  new_values := coalesce((
-    select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
-     where account.overrides -> e.key is distinct from e.value), '{}');
-  return entra_sync.store_edit(account,
-    account.overrides || new_values,
-    account.edits || coalesce((
-      select jsonb_object_agg(f, jsonb_build_object('by', actor, 'at', now())) from jsonb_object_keys(new_values) as f), '{}'),
-    -- One value of a person a field: the new one takes the place of one that was kept.
-    account.shelf - array(select jsonb_object_keys(new_values)),
-    fields, actor);
+  return entra_sync.edit_locked(
+    entra_sync.lock_to_edit(edit_account.account_id, array(select jsonb_object_keys(patch))), patch, actor, actor_role, null);
 end $function$;
 comment on function directory.edit_account(uuid,jsonb,text,text) is 'A person''s edit: sets fields of one account, all or nothing, and returns the new profile. null or "" clears. ES001 to ES005, ES008.';
+
+CREATE OR REPLACE FUNCTION directory.edit_as(actor_account_id uuid, account_id uuid, patch jsonb, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  role text;
+begin
+  -- An unknown account is told before anything of the patch, which is cut here and refused below.
+  account := entra_sync.lock_to_edit(edit_as.account_id, case jsonb_typeof(patch) when 'object' then
+    array(select k from jsonb_object_keys(patch) as k limit 500) else '{}' end);
+  role := entra_sync.role_over(actor_account_id, account);
+  perform entra_sync.require_object(patch, 'patch');
+  return entra_sync.edit_locked(account, entra_sync.empty_as_null(patch), 'account:' || actor_account_id, role, expected_updated_at);
+end $function$;
+comment on function directory.edit_as(uuid,uuid,jsonb,timestamp with time zone) is 'An edit by an account, of itself (role user) or of an account that it manages (role manager); returns the new profile. ES004, ES003, then ES001, ES002, ES005, ES008, then ES009 where a field of the patch has changed since expected_updated_at: DETAIL holds field, yours and theirs. null is no check.';
 
 CREATE OR REPLACE FUNCTION directory.explain_account(account_id uuid)
  RETURNS TABLE(field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text)
@@ -1206,6 +1539,92 @@ begin
 end $function$;
 comment on function directory.latest_changes(uuid,integer) is 'The last changes of a tenant (null: of all that the role sees), newest first in the order of the feed, 50 unless max says otherwise. It reads the newest batches alone. ES004.';
 
+CREATE OR REPLACE FUNCTION directory.managed(manager_account_id uuid, words text DEFAULT NULL::text, after_name text DEFAULT NULL::text, after_account_id uuid DEFAULT NULL::uuid, max integer DEFAULT 50)
+ RETURNS SETOF directory.managed_row
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  only_tenant constant uuid := entra_sync.narrowed_to();
+  asked constant text[] := array(select w from unnest(entra_sync.words_asked(left(managed.words, 200))) as w where w <> '');
+  manager entra_sync.accounts;
+  of_groups uuid[];
+  -- The accounts that may be; null: all of the tenant.
+  numbers integer[];
+  longest text;
+begin
+  select a.* into manager from entra_sync.accounts a
+   where a.account_id = managed.manager_account_id and a.tenant_id = coalesce(only_tenant, a.tenant_id) and a.removed_at is null;
+  if manager.account_id is null then
+    perform entra_sync.refuse_unknown_account(managed.manager_account_id);
+  end if;
+  of_groups := array(
+    select b.people_id from entra_sync.managed_by b
+      join entra_sync.groups h on h.tenant_id = b.tenant_id and h.entra_object_id = b.managers_id
+      join entra_sync.effective_members e on e.group_no = h.group_no and e.account_no = manager.account_no
+     where b.tenant_id = manager.tenant_id);
+  if array_position(of_groups, null) is null then
+    numbers := array(
+      select r.account_no from entra_sync.accounts r
+       where r.tenant_id = manager.tenant_id and r.manager_object_id = manager.entra_object_id
+      union
+      select e.account_no from entra_sync.groups g join entra_sync.effective_members e on e.group_no = g.group_no
+       where g.tenant_id = manager.tenant_id and g.entra_object_id = any(of_groups));
+  elsif asked <> '{}' then
+    -- The index of words leaves few of a whole tenant to judge.
+    select w into longest from unnest(asked) w order by length(w) desc limit 1;
+    numbers := array(
+      select distinct x.no::integer from entra_sync.words x
+       where x.tenant_id = manager.tenant_id and x.kind = 'a' and x.word >= longest and x.word < longest || chr(1114111));
+  end if;
+  return query
+    select n.* from (
+      select a.account_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName'), a.mail,
+             case when a.manager_object_id = manager.entra_object_id then 'line' else 'group' end,
+             lower(coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', a.user_principal_name, a.mail, ''))
+        from entra_sync.accounts a
+       where a.tenant_id = manager.tenant_id and a.removed_at is null and a.account_no <> manager.account_no
+         and (numbers is null or a.account_no = any(numbers))
+         and (asked = '{}' or not exists (
+           select from unnest(asked) w where not exists (
+             select from unnest(entra_sync.words_of(entra_sync.account_name(a.profile, a.source, a.user_principal_name, a.mail))) x
+              where starts_with(x, w))))) n (account_id, display_name, mail, via, sort_name)
+     where managed.after_name is null
+        or (n.sort_name, n.account_id) > (managed.after_name, coalesce(managed.after_account_id, '00000000-0000-0000-0000-000000000000'))
+     order by n.sort_name, n.account_id
+     limit greatest(1, least(coalesce(managed.max, 50), 1000));
+end $function$;
+comment on function directory.managed(uuid,text,text,uuid,integer) is 'The live accounts that an account manages, by name, at most max (50, and never more than 1,000), after the one with these sort_name and account_id. words: each begins a word of the name or address. ES004.';
+
+CREATE OR REPLACE FUNCTION directory.manages(manager_account_id uuid, account_id uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  only_tenant constant uuid := entra_sync.narrowed_to();
+  manager entra_sync.accounts;
+  account entra_sync.accounts;
+begin
+  select a.* into account from entra_sync.accounts a
+   where a.account_id = manages.account_id and a.tenant_id = coalesce(only_tenant, a.tenant_id) and a.removed_at is null;
+  if account.account_id is null then
+    perform entra_sync.refuse_unknown_account(manages.account_id);
+  end if;
+  select a.* into manager from entra_sync.accounts a
+   where a.account_id = manages.manager_account_id and a.tenant_id = account.tenant_id and a.removed_at is null;
+  if manager.account_id is null then
+    perform entra_sync.refuse_unknown_account(manages.manager_account_id);
+  end if;
+  return entra_sync.manages(manager, account);
+end $function$;
+comment on function directory.manages(uuid,uuid) is 'How the first account manages the second: line, else group (as directory.managers says), or null. ES004.';
+
 CREATE OR REPLACE FUNCTION directory.memberships_at(tenant_id uuid, at timestamp with time zone)
  RETURNS SETOF directory.membership_then
  LANGUAGE plpgsql
@@ -1357,7 +1776,7 @@ declare
   tenant constant uuid := put_item.tenant_id;
   of_slot constant text := put_item.slot;
   name constant text := put_item.item;
-  problem text;
+  problem text[];
   known jsonb;
   given constant jsonb := jsonb_build_object('slot', put_item.slot, 'item', put_item.item, 'title', put_item.title,
     'html_sha256', encode(sha256(convert_to(put_item.html, 'UTF8')), 'hex'));
@@ -1367,11 +1786,9 @@ begin
   perform entra_sync.require_name('item', name);
   perform entra_sync.require_length('title', put_item.title, 1000);
   perform entra_sync.require_length('html', put_item.html, 262144);
-  problem := entra_sync.html_problem(put_item.html);
+  problem := entra_sync.template_problem(put_item.html);
   if problem is not null then
-    perform entra_sync.refuse_argument('html', 'a {{field}} of the html stands ' || problem,
-      'Put it into text, or into an attribute in quotes that is not src, srcset, style or an event.',
-        '{"type": "text"}');
+    perform entra_sync.refuse_argument('html', problem[1], problem[2], '{"type": "text"}');
   end if;
   if tenant is null then
     perform entra_sync.lock_for_all();
@@ -1611,6 +2028,7 @@ begin
    where a.account_id = account.account_id;
   -- The batch of a person's edits has its row before its changes.
   perform entra_sync.keep_effective(account.tenant_id, array[account.account_no]);
+  perform entra_sync.follow_by_hand(account, remove_account.actor);
 end $function$;
 comment on function directory.remove_account(uuid,text,text) is 'Removes a manual account; it can be restored until the retention has passed. ES003, ES004, ES007.';
 
@@ -1717,6 +2135,30 @@ begin
 end $function$;
 comment on function directory.revert_account(uuid,text[],text,text) is 'Gives fields back to the directory''s value, null for all that the role may edit, and returns the new profile. ES001 to ES004, ES008.';
 
+CREATE OR REPLACE FUNCTION directory.revert_as(actor_account_id uuid, account_id uuid, fields text[], expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+  role text;
+  changed text;
+  profile jsonb;
+begin
+  account := entra_sync.lock_to_edit(revert_as.account_id, coalesce(fields[1:500], array['mail', 'userPrincipalName']));
+  role := entra_sync.role_over(actor_account_id, account);
+  changed := entra_sync.changed_since(account, coalesce(fields, array(select jsonb_object_keys(account.overrides))), expected_updated_at);
+  profile := directory.revert_account(revert_as.account_id, revert_as.fields, 'account:' || actor_account_id, role);
+  -- The other errors come first. This one takes back what was written.
+  if changed is not null then
+    perform entra_sync.refuse_conflict(account, changed, account.mapped -> changed);
+  end if;
+  return profile;
+end $function$;
+comment on function directory.revert_as(uuid,uuid,text[],timestamp with time zone) is 'revert_account by an account, of itself or of an account that it manages; ES009 where a field has changed since expected_updated_at, as in edit_as.';
+
 CREATE OR REPLACE FUNCTION directory.unassign(assignment_id uuid, actor text)
  RETURNS void
  LANGUAGE plpgsql
@@ -1757,6 +2199,7 @@ declare
   was jsonb;
   given jsonb := '{}';
   reverted text[] := '{}';
+  hidden text;
 begin
   perform entra_sync.require_actor(actor);
   select c.* into undone from entra_sync.changes c
@@ -1766,8 +2209,19 @@ begin
   account := entra_sync.lock_to_edit(undo_account.account_id, fields);
   if fields = '{}' then
     raise exception using errcode = '22023',
-      message = format('change %s is no edit of account %s', coalesce(undo_account.change_id::text, 'null'), account.account_id),
+      message = format('change %s is no edit of account %s',
+        coalesce(undo_account.change_id::text, 'null'), account.account_id),
       hint = 'directory.account_history shows its edits: the kind is account.edited.';
+  end if;
+  -- To take back an edit shows the value before it. A manager has seen the value that an edit of the manager replaced.
+  if actor_role <> 'user' and undone.actor is distinct from undo_account.actor then
+    select min(f) into hidden from unnest(fields) as f where f = any (entra_sync.private_fields(account.tenant_id));
+    if hidden is not null then
+      raise exception using errcode = 'ES003', column = hidden,
+        message = format('an edit of %s by another is taken back by the person alone', entra_sync.quoted(hidden)),
+        hint = 'The field is private in the settings: its earlier values are for the person. Edit it instead.',
+        detail = entra_sync.error_detail('ES003', hidden, '{"roles": ["user"]}');
+    end if;
   end if;
   foreach key in array fields loop
     type := entra_sync.require_editable(account, key, actor_role);
@@ -1776,25 +2230,46 @@ begin
     if was is not distinct from nullif(entra_sync.directory_value_at(account, key, undone.change_id), 'null') then
       reverted := reverted || key;
     else
-      perform entra_sync.require_fitting(key, coalesce(was, 'null'), type, account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+      perform entra_sync.require_fitting(key, coalesce(was, 'null'), type,
+        account.state = 'manual' and key in ('mail', 'userPrincipalName'));
       given := given || jsonb_build_object(key, was);
     end if;
   end loop;
   foreach key in array fields loop
     if nullif(account.profile -> key, 'null') is distinct from nullif(undone.after -> 'profile' -> key, 'null') then
-      perform entra_sync.refuse_changed_field(key, format('the field %s no longer shows what that edit gave', entra_sync.quoted(key)));
+      perform entra_sync.refuse_changed_field(key,
+        format('the field %s no longer shows what that edit gave', entra_sync.quoted(key)));
     end if;
   end loop;
   perform entra_sync.require_unchanged(account, fields, undo_account.expected_updated_at);
   return entra_sync.store_edit(account,
     (account.overrides - reverted) || given,
     (account.edits - reverted) || coalesce((
-      select jsonb_object_agg(f, jsonb_build_object('by', undo_account.actor, 'at', now())) from jsonb_object_keys(given) as f
+      select jsonb_object_agg(f, jsonb_build_object('by', undo_account.actor, 'at', now()))
+        from jsonb_object_keys(given) as f
        where account.overrides -> f is distinct from given -> f), '{}'),
     account.shelf - array(select jsonb_object_keys(given)),
     fields, actor);
 end $function$;
-comment on function directory.undo_account(uuid,bigint,text,text,timestamp with time zone) is 'Takes one edit back: its fields show again what they showed before it, under the rules of an edit. Returns the new profile. ES001 to ES005, ES008; ES009 where a field no longer shows what the edit gave, or changed since expected_updated_at; 22023 for a change that is no edit of the account.';
+comment on function directory.undo_account(uuid,bigint,text,text,timestamp with time zone) is 'Takes one edit back: its fields show again what they showed before it, under the rules of an edit. Returns the new profile. ES001 to ES005, ES008; ES003 for a manager where the edit is of a private field and not of the same actor; ES009 where a field no longer shows what the edit gave, or changed since expected_updated_at; 22023 for a change that is no edit of the account.';
+
+CREATE OR REPLACE FUNCTION directory.undo_edit(account_id uuid, change_id bigint, actor_account_id uuid, expected_updated_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  account entra_sync.accounts;
+begin
+  -- The lock that undo_account needs: a stronger one would be too late.
+  account := entra_sync.lock_to_edit(undo_edit.account_id, array(
+    select jsonb_object_keys(coalesce(c.after -> 'profile', '{}')) from entra_sync.changes c
+     where c.change_id = undo_edit.change_id and c.account_id = undo_edit.account_id and c.kind = 'account.edited'));
+  return directory.undo_account(undo_edit.account_id, undo_edit.change_id, 'account:' || actor_account_id,
+    entra_sync.role_over(actor_account_id, account), undo_edit.expected_updated_at);
+end $function$;
+comment on function directory.undo_edit(uuid,bigint,uuid,timestamp with time zone) is 'undo_account by an account, of itself or of an account that it manages. ES003 for a manager where the edit is of a private field and not the manager''s own.';
 
 create schema entra_sync;
 
@@ -1828,6 +2303,8 @@ create table entra_sync.accounts (
   suspension_rejected boolean not null default false,
   cleared text[] not null default '{}'::text[],
   account_no integer not null default nextval('entra_sync.account_numbers'::regclass),
+  manager_object_id uuid,
+  told_manager uuid,
   constraint accounts_pkey PRIMARY KEY (account_id),
   constraint accounts_check CHECK (((removed_at IS NULL) = (removed_reason IS NULL))),
   constraint accounts_check1 CHECK (((removed_at IS NULL) = (purge_at IS NULL))),
@@ -1835,14 +2312,17 @@ create table entra_sync.accounts (
   constraint accounts_state_check CHECK ((state = ANY (ARRAY['managed'::text, 'manual'::text])))
 );
 CREATE INDEX accounts_by_mail ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(mail));
+CREATE INDEX accounts_by_manager ON entra_sync.accounts USING btree (tenant_id, manager_object_id) WHERE (manager_object_id IS NOT NULL);
 CREATE UNIQUE INDEX accounts_by_number ON entra_sync.accounts USING btree (account_no) INCLUDE (account_id);
 CREATE UNIQUE INDEX accounts_by_object ON entra_sync.accounts USING btree (tenant_id, entra_object_id);
 CREATE INDEX accounts_by_principal ON entra_sync.accounts USING btree (tenant_id, entra_sync.folded(user_principal_name));
+CREATE INDEX accounts_by_told_manager ON entra_sync.accounts USING btree (tenant_id, told_manager) WHERE (told_manager IS NOT NULL);
 CREATE INDEX accounts_due_by_hand ON entra_sync.accounts USING btree (purge_at) WHERE (removed_reason = 'by_hand'::text);
 CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
 CREATE TRIGGER note_cleared BEFORE INSERT OR UPDATE OF overrides ON entra_sync.accounts FOR EACH ROW WHEN (((new.overrides <> '{}'::jsonb) OR (new.cleared <> '{}'::text[]))) EXECUTE FUNCTION entra_sync.note_cleared();
+CREATE TRIGGER note_manager BEFORE INSERT OR UPDATE OF source ON entra_sync.accounts FOR EACH ROW WHEN ((jsonb_exists(new.source, 'manager'::text) OR (new.manager_object_id IS NOT NULL))) EXECUTE FUNCTION entra_sync.note_manager();
 CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.accounts FOR EACH ROW WHEN ((((old.mapped IS DISTINCT FROM new.mapped) OR (old.overrides IS DISTINCT FROM new.overrides) OR (old.source IS DISTINCT FROM new.source) OR (old.user_principal_name IS DISTINCT FROM new.user_principal_name) OR (old.mail IS DISTINCT FROM new.mail)) AND (entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail) IS DISTINCT FROM entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail)))) EXECUTE FUNCTION entra_sync.keep_account_words();
 CREATE TRIGGER words_of_gone AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_gone_accounts();
 CREATE TRIGGER words_of_new AFTER INSERT ON entra_sync.accounts REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_new_accounts();
@@ -1858,6 +2338,8 @@ comment on column entra_sync.accounts.removal_approved is 'Approved by a person:
 comment on column entra_sync.accounts.suspension_rejected is 'A person decided against the suspension: not adopted again before Graph shows the person enabled.';
 comment on column entra_sync.accounts.cleared is 'The fields of overrides whose value is null, kept by a trigger: what is shown is profile - cleared. No generated column, because that would write every account anew.';
 comment on column entra_sync.accounts.account_no is 'Private and narrow: a kept effective membership is two numbers, not two ids.';
+comment on column entra_sync.accounts.manager_object_id is 'The object id of the user''s manager, known or not, live or not: source ->> ''manager'', kept by a trigger.';
+comment on column entra_sync.accounts.told_manager is 'The account whose values stand in the fields that come from the manager; null: none of them has a value.';
 
 create table entra_sync.assigned (
   seq bigint not null,
@@ -1908,6 +2390,30 @@ CREATE INDEX assignments_by_tenant ON entra_sync.assignments USING btree (tenant
 comment on column entra_sync.assignments.seq is 'The age, which decides between two of the same target and priority. No two clocks agree, and a transaction has one time only.';
 comment on column entra_sync.assignments.group_id is 'No foreign key: the assignment outlives its group, and says so (state).';
 
+create table entra_sync.audit (
+  audit_id bigint not null generated always as identity,
+  at timestamp with time zone not null default clock_timestamp(),
+  actor text not null,
+  role text not null,
+  via text not null,
+  act text not null,
+  tenant_id uuid,
+  account_id uuid,
+  detail jsonb not null default '{}'::jsonb,
+  reference text,
+  constraint audit_pkey PRIMARY KEY (audit_id),
+  constraint audit_act_check CHECK ((act ~ '^[a-z_]+(\.[a-z_]+)*$'::text)),
+  constraint audit_via_check CHECK ((via = ANY (ARRAY['web'::text, 'cli'::text])))
+);
+CREATE INDEX audit_by_account ON entra_sync.audit USING btree (account_id, audit_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX audit_by_tenant ON entra_sync.audit USING btree (tenant_id, audit_id);
+CREATE INDEX audit_by_time ON entra_sync.audit USING btree (at);
+CREATE TRIGGER audit_only_grows BEFORE DELETE OR UPDATE ON entra_sync.audit FOR EACH ROW EXECUTE FUNCTION entra_sync.audit_only_grows();
+comment on table entra_sync.audit is 'Insert only: entra_sync.audit_only_grows. Rows are kept for 400 days; entra_sync.expire_audit deletes older ones.';
+comment on column entra_sync.audit.actor is 'account:ID or entra:TENANT/ID of a sign-in, never a name; of the command line and web --local the name that was given.';
+comment on column entra_sync.audit.tenant_id is 'No foreign key: what is left of an erased tenant is one row.';
+comment on column entra_sync.audit.reference is 'The request of the web, which the log and the page of a defect name too.';
+
 create table entra_sync.batches (
   batch_id bigint not null generated by default as identity,
   tenant_id uuid not null,
@@ -1920,6 +2426,7 @@ create table entra_sync.batches (
 );
 CREATE INDEX batches_by_age ON entra_sync.batches USING btree (tenant_id, committed_at);
 CREATE INDEX batches_by_opener ON entra_sync.batches USING btree (opened_by, tenant_id) WHERE (opened_by IS NOT NULL);
+CREATE INDEX batches_in_feed ON entra_sync.batches USING btree (tenant_id, number);
 CREATE INDEX batches_unnumbered ON entra_sync.batches USING btree (batch_id) WHERE (number IS NULL);
 CREATE TRIGGER keep_effective AFTER INSERT ON entra_sync.batches FOR EACH ROW EXECUTE FUNCTION entra_sync.keep_effective_of_batch();
 CREATE TRIGGER tell_of_batch AFTER INSERT ON entra_sync.batches FOR EACH ROW EXECUTE FUNCTION entra_sync.tell_of_batch();
@@ -1943,11 +2450,16 @@ create table entra_sync.changes (
   after jsonb,
   change_ids bigint[],
   group_ids uuid[],
+  before_manager uuid,
+  after_manager uuid,
+  manager_fields text[],
   constraint changes_pkey PRIMARY KEY (change_id),
   constraint changes_of_memberships CHECK (((NOT (cardinality(change_ids) IS DISTINCT FROM cardinality(group_ids))) AND ((group_ids IS NULL) OR (group_id IS NULL)))) NOT VALID
 );
 CREATE INDEX changes_by_account ON entra_sync.changes USING btree (account_id, change_id) WHERE (account_id IS NOT NULL);
+CREATE INDEX changes_by_after_manager ON entra_sync.changes USING btree (after_manager) WHERE (after_manager IS NOT NULL);
 CREATE INDEX changes_by_batch ON entra_sync.changes USING btree (batch_id, change_id);
+CREATE INDEX changes_by_before_manager ON entra_sync.changes USING btree (before_manager) WHERE (before_manager IS NOT NULL);
 CREATE INDEX changes_by_group ON entra_sync.changes USING btree (group_id, change_id) WHERE (group_id IS NOT NULL);
 CREATE INDEX changes_by_groups ON entra_sync.changes USING gin (group_ids) WHERE (group_ids IS NOT NULL);
 CREATE INDEX changes_by_member_group ON entra_sync.changes USING btree (member_group_id, change_id) WHERE (member_group_id IS NOT NULL);
@@ -1956,6 +2468,7 @@ CREATE INDEX changes_of_removals ON entra_sync.changes USING btree (tenant_id, c
 comment on table entra_sync.changes is 'No foreign key to batches: both are written by one transaction, and a check per row would cost a fifth of a first load.';
 comment on column entra_sync.changes.change_ids is 'Their ids, beside group_ids. change_id is the lowest, and no other row of the batch has one between lowest and highest.';
 comment on column entra_sync.changes.group_ids is 'A row with them stands for as many changes of memberships, one a group, alike in everything else: a first load writes a tenth of the rows. entra_sync.change_rows shows them one by one.';
+comment on column entra_sync.changes.manager_fields is 'The fields in which before holds values of the account before_manager, and after those of after_manager.';
 
 create table entra_sync.checkpoints (
   tenant_id uuid not null,
@@ -2120,8 +2633,16 @@ create table entra_sync.field_rules (
   mapped_from text,
   max_length integer,
   pattern text,
+  manager_path text[],
+  label jsonb,
+  help jsonb,
+  kind text,
+  sort_order integer,
+  private boolean not null default false,
+  shown boolean not null default true,
   constraint field_rules_pkey PRIMARY KEY (tenant_id, field),
   constraint field_rules_editable_by_check CHECK ((editable_by <@ ARRAY['user'::text, 'manager'::text])),
+  constraint field_rules_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'tel'::text, 'url'::text, 'mail'::text, 'list'::text]))),
   constraint field_rules_manual_editable_by_check CHECK ((manual_editable_by <@ ARRAY['user'::text, 'manager'::text])),
   constraint field_rules_owner_check CHECK ((owner = ANY (ARRAY['directory'::text, 'user'::text]))),
   constraint field_rules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
@@ -2132,6 +2653,12 @@ comment on column entra_sync.field_rules.editable_by is 'Which roles may edit th
 comment on column entra_sync.field_rules.manual_editable_by is 'Which roles may edit the field of a manual account.';
 comment on column entra_sync.field_rules.mapped_from is 'The mapping as the settings write it; null: the field is not in the directory at all.';
 comment on column entra_sync.field_rules.pattern is 'A regular expression that a text matches as a whole: one that needs no backtracking (src/rules/patterns.ts).';
+comment on column entra_sync.field_rules.manager_path is 'Where the value is in the document of the user''s manager; null: the field does not come from the manager.';
+comment on column entra_sync.field_rules.label is 'The name of the field by language; null: it has none.';
+comment on column entra_sync.field_rules.help is 'A sentence on what belongs into the field, by language; null: there is none.';
+comment on column entra_sync.field_rules.kind is 'The kind of input of a form; null: written by an earlier release.';
+comment on column entra_sync.field_rules.sort_order is 'Fields are shown from the smallest on, those without a number last.';
+comment on column entra_sync.field_rules.private is 'Earlier values are for the person alone.';
 
 create table entra_sync.full_turns (
   tenant_id uuid not null,
@@ -2185,20 +2712,27 @@ create table entra_sync.groups (
   created_at timestamp with time zone not null default now(),
   updated_at timestamp with time zone not null default now(),
   removal_approved boolean not null default false,
+  copied boolean not null default true,
+  shown_before boolean not null default true,
   constraint groups_pkey PRIMARY KEY (group_no),
   constraint groups_check CHECK (((removed_at IS NULL) = (removed_reason IS NULL))),
   constraint groups_check1 CHECK (((removed_at IS NULL) = (purge_at IS NULL))),
+  constraint groups_copied CHECK (((NOT copied) OR (removed_reason IS DISTINCT FROM 'not_copied'::text))),
   constraint groups_group_id_key UNIQUE (group_id),
   constraint groups_kind_check CHECK ((kind = ANY (ARRAY['security'::text, 'microsoft365'::text, 'distribution'::text, 'mail_enabled_security'::text]))),
-  constraint groups_removed_reason_check CHECK ((removed_reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'not_seen'::text, 'by_hand'::text]))),
+  constraint groups_left_out CHECK ((copied OR (removed_at IS NOT NULL))),
+  constraint groups_removed_reason_check CHECK ((removed_reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'not_seen'::text, 'by_hand'::text, 'not_copied'::text]))),
   constraint groups_state_check CHECK ((state = ANY (ARRAY['managed'::text, 'manual'::text])))
 );
 CREATE UNIQUE INDEX groups_by_object ON entra_sync.groups USING btree (tenant_id, entra_object_id);
+CREATE INDEX groups_not_copied ON entra_sync.groups USING btree (tenant_id) WHERE (removed_reason = 'not_copied'::text);
 CREATE INDEX groups_to_purge ON entra_sync.groups USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
 CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.groups FOR EACH ROW WHEN ((entra_sync.group_name(old.display_name, old.mail) IS DISTINCT FROM entra_sync.group_name(new.display_name, new.mail))) EXECUTE FUNCTION entra_sync.keep_group_words();
 CREATE TRIGGER words_of_gone AFTER DELETE ON entra_sync.groups REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_gone_groups();
 CREATE TRIGGER words_of_new AFTER INSERT ON entra_sync.groups REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_new_groups();
 comment on column entra_sync.groups.group_no is 'Private and narrow: a membership is 25 bytes of key and type with it, 49 with two ids and the tenant.';
+comment on column entra_sync.groups.copied is 'False: the settings leave the group out (groups.only, groups.except). Its names are blank, and no view has it.';
+comment on column entra_sync.groups.shown_before is 'A change row has told of the group. False: it was left out ever since Graph first showed it.';
 
 create table entra_sync.heartbeats (
   tenant_id uuid not null,
@@ -2239,7 +2773,7 @@ create table entra_sync.held_removals (
   constraint held_removals_check CHECK (((account_id IS NULL) <> (group_no IS NULL))),
   constraint held_removals_group_no_fkey FOREIGN KEY (group_no) REFERENCES entra_sync.groups(group_no) ON DELETE CASCADE,
   constraint held_removals_list_id_fkey FOREIGN KEY (list_id) REFERENCES entra_sync.removal_lists(list_id) ON DELETE CASCADE,
-  constraint held_removals_reason_check CHECK ((reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'out_of_scope'::text, 'disabled'::text, 'not_seen'::text, 'suspended'::text]))),
+  constraint held_removals_reason_check CHECK ((reason = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text, 'out_of_scope'::text, 'disabled'::text, 'not_seen'::text, 'suspended'::text, 'not_copied'::text]))),
   constraint held_removals_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
 CREATE INDEX held_removals_by_account ON entra_sync.held_removals USING btree (account_id) WHERE (account_id IS NOT NULL);
@@ -2257,12 +2791,14 @@ create table entra_sync.invitations (
   actor text not null,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone not null,
+  contacts text[] not null default '{}'::text[],
   constraint invitations_pkey PRIMARY KEY (invitation_id),
   constraint invitations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
 CREATE INDEX invitations_by_tenant ON entra_sync.invitations USING btree (tenant_id);
 comment on table entra_sync.invitations is 'Who may connect a tenant, and for which customer. The link holds the id and a signature; deleting the row withdraws it.';
 comment on column entra_sync.invitations.tenant_id is 'The only tenant that it connects: said from the start, or the first that it connected.';
+comment on column entra_sync.invitations.contacts is 'Mail addresses that become contacts of the tenant that the invitation connects.';
 
 create table entra_sync.items (
   tenant_id uuid,
@@ -2274,7 +2810,7 @@ create table entra_sync.items (
   constraint items_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
   constraint items_tenant_id_slot_item_key UNIQUE NULLS NOT DISTINCT (tenant_id, slot, item)
 );
-comment on column entra_sync.items.html is 'A template, {{field}} in it. Never where a browser would take a value for an address or code (entra_sync.html_problem).';
+comment on column entra_sync.items.html is 'A template, {{field}} in it. Never where a browser would take a value for more than text or the address of a link (entra_sync.template_problem).';
 
 create table entra_sync.kept_memberships (
   tenant_id uuid not null,
@@ -2286,6 +2822,13 @@ create table entra_sync.kept_memberships (
 );
 comment on table entra_sync.kept_memberships is 'A person decided that they stay although no list names them: forgotten when Graph names them again.';
 
+create table entra_sync.large_tenants (
+  tenant_id uuid not null,
+  constraint large_tenants_pkey PRIMARY KEY (tenant_id),
+  constraint large_tenants_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.large_tenants is 'Tenants with a tenth of all accounts or more, ten at most (rule 39). Their memberships are read whole. No tenant is shown more or less by a row here. A table, and not a look at the statistics, because both halves of a view must see the same within one statement.';
+
 create table entra_sync.leases (
   tenant_id uuid not null,
   fence bigint not null default 0,
@@ -2295,6 +2838,15 @@ create table entra_sync.leases (
   constraint leases_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
 );
 comment on table entra_sync.leases is 'One cycle per tenant at a time (rule 11): every writing transaction of a cycle share-locks the row with its fence; a takeover raises the fence.';
+
+create table entra_sync.managed_by (
+  tenant_id uuid not null,
+  managers_id uuid not null,
+  people_id uuid,
+  constraint managed_by_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
+  constraint managed_by_tenant_id_managers_id_people_id_key UNIQUE NULLS NOT DISTINCT (tenant_id, managers_id, people_id)
+);
+comment on table entra_sync.managed_by is 'managedBy of the settings in force: object ids of groups. The members of managers_id manage those of people_id; null: every account of the tenant. Written by the transaction of a settings change.';
 
 create table entra_sync.member_groups (
   tenant_id uuid not null,
@@ -2337,6 +2889,63 @@ create table entra_sync.outside_scope (
 );
 comment on table entra_sync.outside_scope is 'Users whose properties put them outside the scope, by id alone: a scope group that names them need not ask for them again.';
 comment on column entra_sync.outside_scope.condition is 'The number of the condition that failed, by the settings of the last committed round; null: kept by an earlier release.';
+
+create table entra_sync.photo_faults (
+  account_id uuid not null,
+  tenant_id uuid not null,
+  reason text not null,
+  first_seen_at timestamp with time zone not null default now(),
+  last_seen_at timestamp with time zone not null default now(),
+  constraint photo_faults_pkey PRIMARY KEY (account_id),
+  constraint photo_faults_account_id_fkey FOREIGN KEY (account_id) REFERENCES entra_sync.accounts(account_id) ON DELETE CASCADE,
+  constraint photo_faults_reason_check CHECK ((length(reason) <= 200))
+);
+CREATE INDEX photo_faults_by_tenant ON entra_sync.photo_faults USING btree (tenant_id);
+comment on table entra_sync.photo_faults is 'Photos that are set aside, and why. What the account had before stays. A good answer takes the row away.';
+
+create table entra_sync.photo_lanes (
+  tenant_id uuid not null,
+  size text not null,
+  since timestamp with time zone not null default clock_timestamp(),
+  next_at timestamp with time zone not null default clock_timestamp(),
+  claim uuid,
+  claimed_at timestamp with time zone,
+  claimed_until timestamp with time zone,
+  answered_at timestamp with time zone,
+  due integer,
+  trouble text,
+  trouble_message text,
+  trouble_since timestamp with time zone,
+  constraint photo_lanes_pkey PRIMARY KEY (tenant_id),
+  constraint photo_lanes_check CHECK ((num_nulls(trouble, trouble_message, trouble_since) = ANY (ARRAY[0, 3]))),
+  constraint photo_lanes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+comment on table entra_sync.photo_lanes is 'How the photos of a tenant stand; no row: none were ever read. One process at a time reads them, and the claim of a dead one ends by itself.';
+comment on column entra_sync.photo_lanes.size is 'The size that was last asked for. Another one makes every photo due: what was read before since.';
+comment on column entra_sync.photo_lanes.claimed_at is 'A photo is asked for at most once a claim: due is what was due then.';
+comment on column entra_sync.photo_lanes.answered_at is 'When Graph last gave or denied that there is a photo, and so showed that the application may read them.';
+comment on column entra_sync.photo_lanes.due is 'Photos that were due when the lane last counted, less those read since.';
+comment on column entra_sync.photo_lanes.trouble is 'The error code for which no photo is read; what was read stays.';
+
+create table entra_sync.photos (
+  account_id uuid not null,
+  tenant_id uuid not null,
+  read_at timestamp with time zone not null,
+  content bytea,
+  content_type text,
+  sha256 text,
+  width integer,
+  height integer,
+  updated_at timestamp with time zone,
+  constraint photos_pkey PRIMARY KEY (account_id),
+  constraint photos_account_id_fkey FOREIGN KEY (account_id) REFERENCES entra_sync.accounts(account_id) ON DELETE CASCADE,
+  constraint photos_check CHECK ((num_nulls(content, content_type, sha256, width, height, updated_at) = ANY (ARRAY[0, 6]))),
+  constraint photos_content_type_check CHECK ((content_type = ANY (ARRAY['image/jpeg'::text, 'image/png'::text]))),
+  constraint photos_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+CREATE INDEX photos_by_read ON entra_sync.photos USING btree (tenant_id, read_at);
+comment on table entra_sync.photos is 'The photo of each account that was asked for one; without content: Entra ID has none. Written by the lane of photos under the tenant''s lock.';
+comment on column entra_sync.photos.read_at is 'When Graph was last asked. The photo is due again after refreshEvery of the settings.';
 
 create table entra_sync.receipts (
   receipt uuid not null,
@@ -2408,6 +3017,31 @@ create table entra_sync.scheduler (
 comment on table entra_sync.scheduler is 'Locked by the worker that plans: of any number of replicas one at a time says who is due.';
 comment on column entra_sync.scheduler.salt is 'Key of the hashes in tenants.failing_credential.';
 
+create table entra_sync.sessions (
+  session_hash bytea not null,
+  actor text not null,
+  tenant_id uuid,
+  entra_object_id uuid,
+  ops text,
+  directory_role text,
+  reasons jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  ends_at timestamp with time zone not null,
+  constraint sessions_pkey PRIMARY KEY (session_hash),
+  constraint sessions_directory_role_check CHECK ((directory_role = ANY (ARRAY['admin'::text, 'reader'::text]))),
+  constraint sessions_ops_check CHECK ((ops = ANY (ARRAY['read'::text, 'act'::text]))),
+  constraint sessions_session_hash_check CHECK ((octet_length(session_hash) = 32))
+);
+CREATE INDEX sessions_by_end ON entra_sync.sessions USING btree (ends_at);
+CREATE INDEX sessions_by_tenant ON entra_sync.sessions USING btree (tenant_id);
+comment on table entra_sync.sessions is 'One row a signed-in browser. Its cookie holds a random value, of which only the hash is here.';
+comment on column entra_sync.sessions.actor is 'entra:TENANT/ID of the sign-in, or the name that web --local was given.';
+comment on column entra_sync.sessions.tenant_id is 'No foreign key: the vendor''s own tenant need not be registered. Null for web --local.';
+comment on column entra_sync.sessions.directory_role is 'By the directory roles of the sign-in, which count for an hour: ends_at says until when.';
+comment on column entra_sync.sessions.reasons is 'By tenant: why the vendor''s person looks at people there.';
+comment on column entra_sync.sessions.seen_at is 'The last request, give or take a minute.';
+
 create table entra_sync.set_aside (
   tenant_id uuid not null,
   stream text not null,
@@ -2432,6 +3066,17 @@ create table entra_sync.settings (
 );
 CREATE INDEX settings_by_tenant ON entra_sync.settings USING btree (tenant_id, version DESC);
 comment on table entra_sync.settings is 'Settings as numbered versions: tenant_id null is the installation''s. The newest of each is in force; workers read nothing else.';
+
+create table entra_sync.sign_in_addresses (
+  client_id text not null,
+  redirect_uri text not null,
+  worked_at timestamp with time zone,
+  consent_wanted_at timestamp with time zone,
+  consent_code text,
+  constraint sign_in_addresses_pkey PRIMARY KEY (client_id, redirect_uri),
+  constraint sign_in_addresses_consent CHECK (((consent_wanted_at IS NULL) = (consent_code IS NULL)))
+);
+comment on table entra_sync.sign_in_addresses is 'What sign-ins have shown of an application''s redirect address: when one last came back, and when and with which code of Microsoft one was last refused for lack of an administrator''s consent. doctor tells it.';
 
 create table entra_sync.signing_key (
   only_row boolean not null default true,
@@ -2482,10 +3127,12 @@ create table entra_sync.stage_groups (
   is_dynamic boolean not null,
   attributes jsonb not null,
   doubt text,
+  copied boolean,
   constraint stage_groups_pkey PRIMARY KEY (round_id, entra_object_id),
   constraint stage_groups_removed_check CHECK ((removed = ANY (ARRAY['deleted_restorable'::text, 'deleted'::text])))
 );
 comment on column entra_sync.stage_groups.doubt is 'Why the group, with its members, is read by GET before the commit (rules 8, 22); null: nothing to ask.';
+comment on column entra_sync.stage_groups.copied is 'Whether the settings copy the group; null: the round does not show its name, so it stays as it is.';
 
 create table entra_sync.stage_holders (
   round_id bigint not null,
@@ -2635,6 +3282,9 @@ create table entra_sync.tenants (
 );
 CREATE TRIGGER assigned_anew BEFORE UPDATE OF nested_left_out ON entra_sync.tenants FOR EACH ROW WHEN (((old.nested_left_out IS DISTINCT FROM new.nested_left_out) AND (new.assigned_at IS NOT NULL))) EXECUTE FUNCTION entra_sync.assigned_anew();
 CREATE TRIGGER drop_copy AFTER DELETE ON entra_sync.tenants FOR EACH ROW EXECUTE FUNCTION entra_sync.drop_copy();
+CREATE TRIGGER end_sessions_at_disconnect AFTER UPDATE OF status ON entra_sync.tenants FOR EACH ROW WHEN (((old.status IS DISTINCT FROM new.status) AND (new.status = 'disconnected'::text))) EXECUTE FUNCTION entra_sync.end_sessions_of_tenant();
+CREATE TRIGGER end_sessions_at_purge AFTER DELETE ON entra_sync.tenants FOR EACH ROW EXECUTE FUNCTION entra_sync.end_sessions_of_tenant();
+CREATE TRIGGER forget_troubles_at_purge AFTER DELETE ON entra_sync.tenants FOR EACH ROW EXECUTE FUNCTION entra_sync.forget_troubles_of_tenant();
 comment on table entra_sync.tenants is 'One row a customer''s Entra ID tenant. Every writing transaction locks this row first (design: who may write when).';
 comment on column entra_sync.tenants.external_ref is 'What the vendor calls this customer.';
 comment on column entra_sync.tenants.provisional is 'Filled by a quick listing; the first round of a stream that was listed is not done yet.';
@@ -2652,6 +3302,51 @@ comment on column entra_sync.tenants.assign_next_at is 'The first start or end a
 comment on column entra_sync.tenants.assigned_winners is 'The winners of each slot that `assigned` is made with. Null: all accounts are to be looked at again.';
 comment on column entra_sync.tenants.notice is 'The last mass change in words, without names of people; null once acknowledged.';
 comment on column entra_sync.tenants.notice_at is 'When it was committed. It is shown for seven days.';
+
+create table entra_sync.told_troubles (
+  webhook_id uuid not null,
+  trouble_id bigint not null,
+  told_at timestamp with time zone not null default clock_timestamp(),
+  ended boolean not null default false,
+  constraint told_troubles_pkey PRIMARY KEY (webhook_id, trouble_id),
+  constraint told_troubles_trouble_id_fkey FOREIGN KEY (trouble_id) REFERENCES entra_sync.troubles(trouble_id) ON DELETE CASCADE,
+  constraint told_troubles_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES entra_sync.webhooks(webhook_id) ON DELETE CASCADE
+);
+CREATE INDEX told_troubles_by_trouble ON entra_sync.told_troubles USING btree (trouble_id);
+comment on table entra_sync.told_troubles is 'When an address was told last that a trouble is there, and whether it was told of the end.';
+
+create table entra_sync.trouble_watch (
+  only_row boolean not null default true,
+  looked_at timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  constraint trouble_watch_pkey PRIMARY KEY (only_row),
+  constraint trouble_watch_only_row_check CHECK (only_row)
+);
+comment on table entra_sync.trouble_watch is 'One row: when a worker looked for troubles last. It is locked while one looks.';
+
+create table entra_sync.troubles (
+  trouble_id bigint not null generated always as identity,
+  tenant_id uuid,
+  kind text not null,
+  key text not null default ''::text,
+  detail jsonb not null default '{}'::jsonb,
+  since timestamp with time zone not null default clock_timestamp(),
+  ended_at timestamp with time zone,
+  constraint troubles_pkey PRIMARY KEY (trouble_id),
+  constraint troubles_kind_check CHECK ((kind = ANY (ARRAY['failing'::text, 'noticed'::text, 'removals_held'::text, 'waiting'::text, 'credential_expires'::text])))
+);
+CREATE INDEX troubles_by_tenant ON entra_sync.troubles USING btree (tenant_id);
+CREATE UNIQUE INDEX troubles_open ON entra_sync.troubles USING btree (kind, key, tenant_id) NULLS NOT DISTINCT WHERE (ended_at IS NULL);
+comment on table entra_sync.troubles is 'What needs a person, as the worker found it last. Rows stay for a week after their end.';
+comment on column entra_sync.troubles.tenant_id is 'No foreign key: a consent may wait for a tenant that is not registered. Null: of the installation.';
+comment on column entra_sync.troubles.key is 'Tells troubles of one kind and tenant apart: the list of removals, the reference of the consent, the days that are left.';
+
+create table entra_sync.unseen_moves (
+  tenant_id uuid not null,
+  object_id uuid not null,
+  constraint unseen_moves_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX unseen_moves_by_tenant ON entra_sync.unseen_moves USING btree (tenant_id);
+comment on table entra_sync.unseen_moves is 'Users and groups whose place in the nesting this transaction changes, and no change row names all that follows: through groups that are not copied. Emptied when the batch is written.';
 
 create table entra_sync.vocabulary (
   tenant_id uuid not null,
@@ -2678,6 +3373,80 @@ comment on column entra_sync.waiting_consents.tenant_id is 'From the verified si
 comment on column entra_sync.waiting_consents.admin_object_id is 'Who signed in: the object id in that tenant. It goes with the row.';
 comment on column entra_sync.waiting_consents.expires_at is 'The vendor can approve until then; later the row is deleted.';
 
+create table entra_sync.webhook_attempts (
+  attempt_id bigint not null generated always as identity,
+  webhook_id uuid not null,
+  at timestamp with time zone not null default clock_timestamp(),
+  message_id text not null,
+  changes integer not null,
+  status integer,
+  problem text,
+  answer text,
+  ms integer not null,
+  constraint webhook_attempts_pkey PRIMARY KEY (attempt_id),
+  constraint webhook_attempts_answer_check CHECK ((length(answer) <= 200)),
+  constraint webhook_attempts_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES entra_sync.webhooks(webhook_id) ON DELETE CASCADE
+);
+CREATE INDEX webhook_attempts_by_time ON entra_sync.webhook_attempts USING btree (at);
+CREATE INDEX webhook_attempts_by_webhook ON entra_sync.webhook_attempts USING btree (webhook_id, attempt_id DESC);
+comment on table entra_sync.webhook_attempts is 'What was sent when, and what came back: no bodies. Rows are kept for 30 days.';
+comment on column entra_sync.webhook_attempts.status is 'The HTTP status; null: no answer came, and problem says why.';
+
+create table entra_sync.webhooks (
+  webhook_id uuid not null default gen_random_uuid(),
+  tenant_id uuid,
+  url text not null,
+  kinds text[] not null default '{}'::text[],
+  told text not null default 'names'::text,
+  insecure_local boolean not null default false,
+  secret bytea not null,
+  old_secret bytea,
+  old_secret_until timestamp with time zone,
+  "position" text not null,
+  state text not null default 'active'::text,
+  paused_because text,
+  failures integer not null default 0,
+  failing_since timestamp with time zone,
+  next_at timestamp with time zone not null default clock_timestamp(),
+  behind_since timestamp with time zone,
+  taken_at timestamp with time zone,
+  lot_id uuid,
+  lot_at timestamp with time zone,
+  lot_changes bigint[],
+  lot_to text,
+  claim uuid,
+  claimed_until timestamp with time zone,
+  created_by text not null,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  form text not null default 'changes'::text,
+  lot_notice jsonb,
+  constraint webhooks_pkey PRIMARY KEY (webhook_id),
+  constraint webhooks_check CHECK (((state = 'paused'::text) = (paused_because IS NOT NULL))),
+  constraint webhooks_check1 CHECK ((((lot_id IS NULL) = (lot_to IS NULL)) AND ((lot_id IS NULL) = (lot_at IS NULL)))),
+  constraint webhooks_contact_check CHECK (((form <> 'contact'::text) OR (tenant_id IS NOT NULL))),
+  constraint webhooks_form_check CHECK ((form = ANY (ARRAY['changes'::text, 'json'::text, 'slack'::text, 'teams'::text, 'mail'::text, 'contact'::text]))),
+  constraint webhooks_paused_because_check CHECK ((paused_because = ANY (ARRAY['by_hand'::text, 'gone'::text, 'failing'::text]))),
+  constraint webhooks_secret_check CHECK ((octet_length(secret) = 32)),
+  constraint webhooks_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text]))),
+  constraint webhooks_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE,
+  constraint webhooks_told_check CHECK ((told = ANY (ARRAY['none'::text, 'names'::text, 'all'::text]))),
+  constraint webhooks_url_check CHECK ((length(url) <= 2048))
+);
+CREATE INDEX webhooks_by_tenant ON entra_sync.webhooks USING btree (tenant_id);
+comment on table entra_sync.webhooks is 'One row an address. Each change is sent at least once, in the order of the feed; the position moves when the address has taken a lot.';
+comment on column entra_sync.webhooks.tenant_id is 'Null: the changes of all tenants.';
+comment on column entra_sync.webhooks.kinds is 'Kinds of changes as globs; empty: all. account.purged is always sent.';
+comment on column entra_sync.webhooks.told is 'Of a change its ids alone, the names of its fields too, or its values too.';
+comment on column entra_sync.webhooks.insecure_local is 'The address is on loopback, and may be plain http.';
+comment on column entra_sync.webhooks.secret is 'The key of the signature (Standard Webhooks). Both sides need it, so it is no hash.';
+comment on column entra_sync.webhooks."position" is 'As directory.read_changes takes it: what lies before is sent, or not wanted.';
+comment on column entra_sync.webhooks.behind_since is 'When the oldest change was made that is not taken yet; null: none is left.';
+comment on column entra_sync.webhooks.lot_id is 'A lot is fixed before it is sent first, and is sent again under the same id.';
+comment on column entra_sync.webhooks.lot_changes is 'The changes of the lot; null: it says that the feed was reset.';
+comment on column entra_sync.webhooks.claim is 'One worker at a time sends to an address. The claim of a dead worker ends by itself.';
+comment on column entra_sync.webhooks.form is 'changes: the change feed. contact: notices by mail to a contact of the tenant. Otherwise notices of troubles, in the form that the receiver reads.';
+comment on column entra_sync.webhooks.lot_notice is 'The notice of the lot: its trouble and phase, with the facts as they were when it was fixed.';
+
 create table entra_sync.words (
   tenant_id uuid not null,
   word text not null,
@@ -2687,6 +3456,16 @@ create table entra_sync.words (
   constraint words_kind_check CHECK ((kind = ANY (ARRAY['a'::"char", 'g'::"char"])))
 );
 comment on table entra_sync.words is 'Each word of an account (kind a, account_no) or a group (g, group_no), removed ones included, once (rule 32). No foreign keys: triggers write it and take it back.';
+
+create table entra_sync.words_due (
+  due_no bigint not null generated always as identity,
+  tenant_id uuid not null,
+  account_nos integer[] not null,
+  constraint words_due_pkey PRIMARY KEY (due_no),
+  constraint words_due_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES entra_sync.tenants(tenant_id) ON DELETE CASCADE
+);
+CREATE INDEX words_due_by_tenant ON entra_sync.words_due USING btree (tenant_id, due_no);
+comment on table entra_sync.words_due is 'Accounts that came many at once and are found by their words once keep_words_due has kept these (rule 32).';
 
 create table entra_sync.words_left (
   tenant_id uuid not null,
@@ -2789,12 +3568,83 @@ CREATE OR REPLACE FUNCTION entra_sync.account_name(profile jsonb, source jsonb, 
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$
-  select pg_catalog.left(pg_catalog.concat_ws(' ',
-    coalesce(profile ->> 'displayName', source ->> 'displayName'), profile ->> 'givenName', profile ->> 'surname',
-    -- A guest's user principal name is the address at home, #EXT# and the tenant.
-    pg_catalog.split_part(pg_catalog.split_part(principal, '#EXT#', 1), '@', 1), pg_catalog.split_part(mail, '@', 1)), 1000)
+  select pg_catalog.left(pg_catalog.concat_ws(' ', n.display,
+      case when pg_catalog.strpos(' ' || n.display || ' ', ' ' || n.given || ' ') > 0 then null else n.given end,
+      case when pg_catalog.strpos(' ' || n.display || ' ', ' ' || n.surname || ' ') > 0 then null else n.surname end,
+      n.principal, nullif(n.mail, n.principal)), 1000)
+    from (select coalesce(profile ->> 'displayName', source ->> 'displayName') as display,
+                 profile ->> 'givenName' as given, profile ->> 'surname' as surname,
+                 -- A guest's user principal name is the address at home, #EXT# and the tenant.
+                 pg_catalog.split_part(pg_catalog.split_part(principal, '#EXT#', 1), '@', 1) as principal,
+                 pg_catalog.split_part(mail, '@', 1) as mail) n
 $function$;
 comment on function entra_sync.account_name(jsonb,jsonb,text,text) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.accounts_then(tenant uuid, moment timestamp with time zone, only_account uuid DEFAULT NULL::uuid)
+ RETURNS SETOF directory.account_then
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  perform entra_sync.require_time(tenant, moment);
+  return query
+    with later as materialized (
+      -- The changes of one account have ids in the order of their commits: each is written under the account's lock.
+      select c.account_id, c.change_id, c.kind, c.before
+        from entra_sync.batches b join entra_sync.changes c on c.batch_id = b.batch_id
+       where b.tenant_id = tenant and b.committed_at > moment and c.kind like 'account.%'
+         and (only_account is null and c.account_id is not null or c.account_id = only_account)
+    ), life as (
+      select distinct on (l.account_id) l.account_id, l.kind from later l
+       where l.kind in ('account.created', 'account.restored', 'account.removed', 'account.purged')
+       order by l.account_id, l.change_id
+    ), blind as (
+      -- A restore of an older release does not say what it changed: what was known before it is in the rows before it.
+      select l.account_id, min(l.change_id) as change_id from later l
+       where l.kind = 'account.restored' and not jsonb_exists(coalesce(l.before, '{}'), 'profile') group by l.account_id
+    ), undone as (
+      select distinct on (l.account_id, f.field) l.account_id, f.field, f.before as value
+        from later l left join blind using (account_id)
+       cross join lateral entra_sync.change_fields(l.before, null) f
+       where l.change_id < blind.change_id or blind.change_id is null
+       order by l.account_id, f.field, l.change_id
+    ), remembered as (
+      select distinct on (x.account_id, f.field) x.account_id, f.field, f.after as value
+        from blind x join entra_sync.changes c on c.account_id = x.account_id and c.change_id < x.change_id and c.kind like 'account.%'
+       cross join lateral entra_sync.change_fields(null, c.after) f
+       order by x.account_id, f.field, c.change_id desc
+    ), other as (
+      select v.account_id,
+             jsonb_object_agg(v.field, v.value) filter (where v.field not like '%.%') as facts,
+             jsonb_object_agg(substr(v.field, 9), v.value) filter (where v.field like 'profile.%') as profile
+        from (select coalesce(u.account_id, r.account_id) as account_id, coalesce(u.field, r.field) as field,
+                     case when u.field is null then r.value else u.value end as value
+                from undone u full join remembered r on r.account_id = u.account_id and r.field = u.field) v
+       group by v.account_id
+    ), there as (
+      select coalesce(a.account_id, l.account_id) as account_id, a.account_id is null as erased,
+             jsonb_build_object('entra_object_id', a.entra_object_id, 'state', a.state, 'enabled', a.enabled,
+               'user_principal_name', a.user_principal_name, 'mail', a.mail) || coalesce(o.facts, '{}') as facts,
+             jsonb_strip_nulls(coalesce(a.profile, '{}') || coalesce(o.profile, '{}')) as profile
+        from (select * from entra_sync.accounts a
+               where a.tenant_id = tenant and (only_account is null or a.account_id = only_account)) a
+        full join life l on l.account_id = a.account_id
+        left join other o on o.account_id = a.account_id
+       where case when l.kind is null then a.removed_at is null else l.kind = 'account.removed' end
+    )
+    select tenant, t.account_id,
+           case when not t.erased then (t.facts ->> 'entra_object_id')::uuid end,
+           case when not t.erased then t.facts ->> 'state' end,
+           case when not t.erased then (t.facts ->> 'enabled')::boolean end,
+           case when not t.erased then t.facts ->> 'user_principal_name' end,
+           case when not t.erased then t.facts ->> 'mail' end,
+           case when not t.erased then t.profile end,
+           t.erased
+      from there t;
+end $function$;
+comment on function entra_sync.accounts_then(uuid,timestamp with time zone,uuid) is 'accounts_at with every value; with only_account that account alone, by reading its change rows alone.';
 
 CREATE OR REPLACE FUNCTION entra_sync.add_words(tenant uuid, of_kind "char", numbers bigint[], names text[])
  RETURNS void
@@ -2807,6 +3657,7 @@ begin
     select distinct tenant, left(w, 64), of_kind, n.no
       from unnest(numbers, names) as n (no, name) cross join lateral unnest(entra_sync.words_of(n.name)) as w
      where w <> '' order by 2, 4
+    on conflict do nothing
     returning x.word
   )
   select array(select distinct c.word from come c) into names;
@@ -2830,34 +3681,42 @@ CREATE OR REPLACE FUNCTION entra_sync.assigned_by(tenant uuid, accounts integer[
  LANGUAGE sql
  STABLE
 AS $function$
-  with rule as materialized (
-    select r.seq, r.slot, r.item, r.target, r.is_exception, r.field, r.field_values, g.group_no, a.account_no,
+  with given as materialized (
+    select r.seq, r.slot, r.item, r.target, r.is_exception, r.field, r.field_values, r.group_id, r.account_id,
            (winners ->> r.slot)::integer as winners,
-           dense_rank() over (order by r.slot) as slot_no,
-           dense_rank() over (order by r.slot, r.item) as item_no,
+           (dense_rank() over (order by r.slot))::integer as slot_no,
+           (dense_rank() over (order by r.slot, r.item))::integer as item_no,
            -- The whole order of assignments. No two have the same age, so it leaves no choice.
-           row_number() over (order by case r.target when 'account' then 1 when 'group' then 2 when 'field' then 3
-             else 4 end,
-                                       r.priority desc, r.seq) as place
+           (row_number() over (order by case r.target when 'account' then 1 when 'group' then 2 when 'field' then 3 else 4 end,
+                                        r.priority desc, r.seq))::integer as place
       from unnest(rules) r
-      left join lateral (
-        select g.group_no::integer from entra_sync.groups g where g.group_id = r.group_id
-          and g.tenant_id = tenant offset 0) g on true
-      left join lateral (
-        select a.account_no from entra_sync.accounts a where a.account_id = r.account_id
-          and a.tenant_id = tenant offset 0) a on true
+  ), by_group as materialized (
+    select g.group_no::integer, r.place, r.slot_no, r.item_no, r.is_exception
+      from given r
+     cross join lateral (
+       select g.group_no from entra_sync.groups g where g.group_id = r.group_id and g.tenant_id = tenant offset 0) g
+  ), by_account as materialized (
+    select a.account_no, r.place, r.slot_no, r.item_no, r.is_exception
+      from given r
+     cross join lateral (
+       select a.account_no from entra_sync.accounts a where a.account_id = r.account_id and a.tenant_id = tenant offset 0) a
+  ), for_everyone as materialized (
+    -- All accounts meet the same ones, so the first of each item stands for the others.
+    select min(r.place) as place, r.slot_no, r.item_no, bool_or(r.is_exception) as is_exception
+      from given r where r.target = 'everyone' group by r.slot_no, r.item_no
   ), word as materialized (
     select r.place, r.field, entra_sync.folded(v) as word
-      from rule r cross join lateral unnest(r.field_values) v where r.target = 'field'
+      from given r cross join lateral unnest(r.field_values) v where r.target = 'field'
   ), person as materialized (
     select t.no as account_no
       from unnest(accounts) as t (no)
      cross join lateral (
-       select from entra_sync.accounts a where a.account_no = t.no and a.tenant_id = tenant
-         and a.removed_at is null offset 0) a
+       select from entra_sync.accounts a where a.account_no = t.no and a.tenant_id = tenant and a.removed_at is null offset 0) a
+  ), field as materialized (
+    select distinct w.field from word w
   ), held as materialized (
     select p.account_no, f.field, a.value
-      from (select distinct w.field from word w) f
+      from field f
      cross join person p
      cross join lateral (
        select case when f.field <> all(a.cleared) then a.profile -> f.field end as value from entra_sync.accounts a
@@ -2865,34 +3724,36 @@ AS $function$
      where a.value is not null
   ), matched as materialized (
     -- Most accounts share their values, so each is taken apart once.
-    select distinct h.field, h.value, w.place
+    select distinct h.field, h.value, r.place, r.slot_no, r.item_no, r.is_exception
       from (select h.field, h.value, entra_sync.field_words(h.value) as words
               from (select distinct h.field, h.value from held h) h offset 0) h
      cross join lateral unnest(h.words) as v (word)
       join word w on w.field = h.field and w.word = v.word
+      join given r on r.place = w.place
   ), reached as (
-    select e.account_no, r.place
+    select e.account_no, r.place, r.slot_no, r.item_no, r.is_exception
       from person p
      cross join lateral (
        select e.account_no, e.group_no from entra_sync.effective_members e where e.account_no = p.account_no offset 0) e
-      join rule r on r.group_no = e.group_no
+      join by_group r on r.group_no = e.group_no
     union all
-    select p.account_no, r.place from person p join rule r on r.account_no = p.account_no
+    select p.account_no, r.place, r.slot_no, r.item_no, r.is_exception
+      from person p join by_account r on r.account_no = p.account_no
     union all
-    select p.account_no, r.place from person p cross join rule r where r.target = 'everyone'
+    select p.account_no, r.place, r.slot_no, r.item_no, r.is_exception from person p cross join for_everyone r
     union all
-    select h.account_no, m.place from held h join matched m on m.field = h.field and m.value = h.value
+    select h.account_no, m.place, m.slot_no, m.item_no, m.is_exception
+      from held h join matched m on m.field = h.field and m.value = h.value
   ), won as (
-    select x.account_no, r.slot_no, min(r.place) as place
-      from reached x join rule r on r.place = x.place
-     group by x.account_no, r.slot_no, r.item_no
-    having not bool_or(r.is_exception)
+    select x.account_no, x.slot_no, min(x.place) as place
+      from reached x group by x.account_no, x.slot_no, x.item_no
+    having not bool_or(x.is_exception)
   ), ranked as (
     select w.account_no, w.place, row_number() over (partition by w.account_no, w.slot_no order by w.place) as rank
       from won w
   )
   select k.account_no, r.seq, k.rank::smallint, r.slot, r.item
-    from ranked k join rule r on r.place = k.place where k.rank <= r.winners
+    from ranked k join given r on r.place = k.place where k.rank <= r.winners
 $function$;
 comment on function entra_sync.assigned_by(uuid,integer[],entra_sync.assignments[],jsonb) is 'Which of these assignments win for these accounts: an exception takes its item away from each account that it reaches; of the others the first of each item counts, accounts before groups, fields and everyone, then by priority and age; a slot has as many winners as it says.';
 
@@ -2907,8 +3768,23 @@ AS $function$
        and (t.assigned_winners is null or t.assign_next_at <= clock_timestamp()
             or exists (select from jsonb_each(entra_sync.slot_winners(tenant)) w
                         where jsonb_exists(t.assigned_winners, w.key) and t.assigned_winners -> w.key <> w.value)))
+      or exists (select from entra_sync.unseen_moves u where u.tenant_id = tenant)
 $function$;
-comment on function entra_sync.assigning_due(uuid) is 'Whether a start, an end or a changed slot waits to be applied. One look for a tenant without assignments.';
+comment on function entra_sync.assigning_due(uuid) is 'Whether a start, an end or a changed slot waits to be applied, or effective memberships without a change row. One look each for a tenant without.';
+
+CREATE OR REPLACE FUNCTION entra_sync.audit_only_grows()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if current_setting('entra_sync.audit_upkeep', true) = 'on' then
+    return coalesce(new, old);
+  end if;
+  raise exception using errcode = '55000', message = 'the audit only grows: its rows are neither changed nor deleted',
+    hint = 'The worker deletes rows after 400 days, and an erased person is taken out of them.';
+end $function$;
+comment on function entra_sync.audit_only_grows() is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.batch_end(batch bigint)
  RETURNS bigint
@@ -2957,6 +3833,34 @@ begin
 end $function$;
 comment on function entra_sync.begin_assigning(text) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.blank_facts(facts jsonb, fields text[], is_whole boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select facts || coalesce((
+    select jsonb_object_agg(part, case when is_whole then (facts -> part) - fields
+             else (facts -> part) || coalesce((select jsonb_object_agg(f, null) from unnest(fields) as f where jsonb_exists(facts -> part, f)), '{}') end)
+      from unnest(array['profile', 'directory']) as part where jsonb_exists(facts, part)), '{}')
+$function$;
+comment on function entra_sync.blank_facts(jsonb,text[],boolean) is 'The facts of a change row without the values of these fields. A row that tells everything leaves them out.';
+
+CREATE OR REPLACE FUNCTION entra_sync.broken_tag(tail text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case
+    when tail ~ '^</?[ \t\n\f\r]*\{\{' then entra_sync.misplaced('in the name of a tag')
+    when tail ~ '^<!' then array['the html has a comment that a {{field}} may stand in',
+      'End it by -->, and write no -- and no > at its begin within it.']
+    when tail ~* '^</?[a-z][^<>]*\{\{' then entra_sync.misplaced('in a tag that cannot be read')
+    when tail ~* '^</?[a-z]' then array['the html has a tag that cannot be read beside a {{field}}',
+      'Put the values of its attributes into quotes, with a space before each name, and end it by >.']
+    else array['the html has a < that begins no tag', 'Write &lt; for it.'] end
+$function$;
+comment on function entra_sync.broken_tag(text) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.change_fields(before jsonb, after jsonb)
  RETURNS TABLE(field text, before jsonb, after jsonb)
  LANGUAGE sql
@@ -2978,6 +3882,31 @@ AS $function$
     from sides s group by s.field
 $function$;
 comment on function entra_sync.change_fields(jsonb,jsonb) is 'A change row field by field: facts by their name, fields of the profile as profile.NAME, a change under a person''s edit as directory.NAME.';
+
+CREATE OR REPLACE FUNCTION entra_sync.changed_since(account entra_sync.accounts, fields text[], expected_updated_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  expected constant timestamptz := date_trunc('milliseconds', expected_updated_at);
+  known bigint;
+  field text;
+begin
+  -- Drivers cut the rest off.
+  if expected is null or expected = date_trunc('milliseconds', account.updated_at) then
+    return null;
+  end if;
+  -- The ids of an account's changes are in the order of their commits; times of cycles are those of their begin.
+  select max(c.change_id) into known from entra_sync.changes c
+   where c.account_id = account.account_id and c.kind like 'account.%' and date_trunc('milliseconds', c.at) = expected;
+  select f into field from entra_sync.changes c cross join lateral jsonb_object_keys(c.before -> 'profile') as f
+   where c.account_id = account.account_id and c.kind like 'account.%' and f = any(fields)
+     and case when known is null then date_trunc('milliseconds', c.at) > expected else c.change_id > known end
+   order by f limit 1;
+  return field;
+end $function$;
+comment on function entra_sync.changed_since(entra_sync.accounts,text[],timestamp with time zone) is 'The first of the fields that has changed since the account was read at this updated_at, compared to the millisecond; null: none, or no check.';
 
 CREATE OR REPLACE FUNCTION entra_sync.cure_of_directory_field(mapped_from text)
  RETURNS text
@@ -3076,6 +4005,38 @@ begin
 end $function$;
 comment on function entra_sync.drop_stage() is 'A round takes its stage with it, whatever ends the round.';
 
+CREATE OR REPLACE FUNCTION entra_sync.edit_locked(account entra_sync.accounts, patch jsonb, actor text, actor_role text, expected_updated_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+AS $function$
+declare
+  fields constant text[] := array(select jsonb_object_keys(patch));
+  new_values jsonb;
+  key text;
+  new_value jsonb;
+begin
+  for key, new_value in select e.key, e.value from jsonb_each(patch) e loop
+    perform entra_sync.require_fitting(key, new_value, entra_sync.require_editable(account, key, actor_role),
+      account.state = 'manual' and key in ('mail', 'userPrincipalName'));
+    perform entra_sync.require_within(account.tenant_id, key, new_value);
+  end loop;
+  key := entra_sync.changed_since(account, fields, expected_updated_at);
+  if key is not null then
+    perform entra_sync.refuse_conflict(account, key, patch -> key);
+  end if;
+  new_values := coalesce((
+    select jsonb_object_agg(e.key, e.value) from jsonb_each(patch) e
+     where account.overrides -> e.key is distinct from e.value), '{}');
+  return entra_sync.store_edit(account,
+    account.overrides || new_values,
+    account.edits || coalesce((
+      select jsonb_object_agg(f, jsonb_build_object('by', actor, 'at', now())) from jsonb_object_keys(new_values) as f), '{}'),
+    -- One value of a person a field: the new one takes the place of one that was kept.
+    account.shelf - array(select jsonb_object_keys(new_values)),
+    fields, actor);
+end $function$;
+comment on function entra_sync.edit_locked(entra_sync.accounts,jsonb,text,text,timestamp with time zone) is 'The edit of a locked account, of checked patch and role: ES001 to ES003, ES005, ES008, then ES009.';
+
 CREATE OR REPLACE FUNCTION entra_sync.effective_of(account integer, nested boolean)
  RETURNS TABLE(group_no integer, is_direct boolean)
  LANGUAGE sql
@@ -3084,15 +4045,20 @@ AS $function$
   select c.ancestor_no::integer, bool_or(c.ancestor_no = c.descendant_no)
     from entra_sync.accounts a
    cross join lateral (
+     select exists (select from entra_sync.groups g where g.tenant_id = a.tenant_id and g.removed_reason = 'not_copied') as hides
+     offset 0) t
+   cross join lateral (
      select m.group_nos from entra_sync.member_groups m
       where m.tenant_id = a.tenant_id and m.member_object_id = a.entra_object_id offset 0) m
    cross join lateral unnest(m.group_nos) as held (no)
    cross join lateral (
      select c.ancestor_no, c.descendant_no from entra_sync.group_closure c where c.descendant_no = held.no offset 0) c
    where a.account_no = account and a.removed_at is null and (nested or c.ancestor_no = c.descendant_no)
+     and case when t.hides then exists (
+           select from entra_sync.groups v where v.group_no = c.ancestor_no and v.removed_at is null) else true end
    group by c.ancestor_no
 $function$;
-comment on function entra_sync.effective_of(integer,boolean) is 'The rows that effective_members should have of an account. The closure holds live groups only, each with itself.';
+comment on function entra_sync.effective_of(integer,boolean) is 'The rows that effective_members should have of an account: its live groups. The closure holds the groups that Graph shows, each with itself; those that are not copied are on the way alone.';
 
 CREATE OR REPLACE FUNCTION entra_sync.empty_as_null(patch jsonb)
  RETURNS jsonb
@@ -3122,6 +4088,18 @@ begin
 end $function$;
 comment on function entra_sync.end_older_rounds() is 'A full round that is committed ends the later round beside it. A later round that is committed ends the full round beside it, unless the commit says (entra_sync.keeps_full_round) that it marks there what it brought: else the full round would take those changes back.';
 
+CREATE OR REPLACE FUNCTION entra_sync.end_sessions_of_tenant()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from entra_sync.sessions s where s.tenant_id = old.tenant_id;
+  return null;
+end $function$;
+comment on function entra_sync.end_sessions_of_tenant() is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.error_detail(code text, field text, facts jsonb DEFAULT '{}'::jsonb)
  RETURNS text
  LANGUAGE sql
@@ -3131,6 +4109,24 @@ AS $function$
     || case when field is null then '{}' else jsonb_build_object('field', left(field, 80)) end)::text
 $function$;
 comment on function entra_sync.error_detail(text,text,jsonb) is 'The DETAIL of an error: a JSON object with the code, the field where one is meant, and facts that are no values.';
+
+CREATE OR REPLACE FUNCTION entra_sync.expire_audit()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  expired integer;
+begin
+  perform set_config('entra_sync.audit_upkeep', 'on', true);
+  delete from entra_sync.audit where audit_id in (
+    select a.audit_id from entra_sync.audit a where a.at < now() - interval '400 days' order by a.at limit 10000);
+  get diagnostics expired = row_count;
+  perform set_config('entra_sync.audit_upkeep', '', true);
+  return expired;
+end $function$;
+comment on function entra_sync.expire_audit() is 'Deletes rows older than 400 days, at most 10,000 at a time; returns how many.';
 
 CREATE OR REPLACE FUNCTION entra_sync.feed_batches(ranges text)
  RETURNS int8multirange
@@ -3294,6 +4290,52 @@ begin
   end loop;
 end $function$;
 comment on function entra_sync.find_ranked(uuid[],text,integer,boolean) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.first_effective(tenant uuid, accounts integer[], nested boolean)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET enable_nestloop TO 'off'
+AS $function$
+declare
+  change bigint;
+begin
+  with above as materialized (
+    select c.descendant_no, c.ancestor_no::integer as ancestor_no
+      from entra_sync.groups g
+     cross join lateral (
+       select c.descendant_no, c.ancestor_no from entra_sync.group_closure c
+        where nested and c.descendant_no = g.group_no and c.ancestor_no <> c.descendant_no offset 0) c
+     where g.tenant_id = tenant
+       and exists (select from entra_sync.groups v where v.group_no = c.ancestor_no and v.removed_at is null offset 0)
+  ), shown as materialized (
+    select g.group_no
+      from entra_sync.groups g
+     where g.tenant_id = tenant and g.removed_at is null
+       and exists (select from entra_sync.group_closure c where c.descendant_no = g.group_no and c.ancestor_no = g.group_no offset 0)
+  ), people as materialized (
+    select distinct on (t.no) t.no, a.entra_object_id
+      from unnest(accounts) as t (no)
+     cross join lateral (select a.entra_object_id from entra_sync.accounts a where a.account_no = t.no and a.removed_at is null offset 0) a
+     order by t.no
+  ), held as materialized (
+    select p.no, unnest(m.group_nos) as group_no
+      from people p join entra_sync.member_groups m on m.tenant_id = tenant and m.member_object_id = p.entra_object_id
+  ), direct as (
+    insert into entra_sync.effective_members (account_no, group_no, is_direct)
+    select h.no, s.group_no, true from held h join shown s on s.group_no = h.group_no
+  ), through as (
+    insert into entra_sync.effective_members as e (account_no, group_no, is_direct)
+    select w.no, w.ancestor_no, false
+      from (select distinct h.no, n.ancestor_no from held h join above n on n.descendant_no = h.group_no) w
+      left join held d on d.no = w.no and d.group_no = w.ancestor_no
+     where d.no is null
+     order by 1, 2
+    returning e.account_no
+  )
+  select count(*) into change from through;
+  return change;
+end $function$;
+comment on function entra_sync.first_effective(uuid,integer[],boolean) is 'Does what keep_effective_of_many does for accounts that have no kept rows.';
 
 CREATE OR REPLACE FUNCTION entra_sync.fit_of(names text[], wanted text[])
  RETURNS text
@@ -3471,6 +4513,91 @@ begin
 end $function$;
 comment on function entra_sync.follow_assignments(uuid,integer[],boolean,bigint,bigint,text) is 'Writes the items of the touched accounts. It writes those of other accounts too, where an assignment has begun or ended or a slot has another number of winners. `anew`: assignments have changed.';
 
+CREATE OR REPLACE FUNCTION entra_sync.follow_by_hand(account entra_sync.accounts, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  batch constant bigint := entra_sync.own_batch(account.tenant_id);
+begin
+  -- The batch of a person's edits has its row before its changes, so the items of the reports follow here.
+  if entra_sync.follow_managers(account.tenant_id, batch, null, false, null, actor) > 0 and exists (
+      select from entra_sync.tenants t where t.tenant_id = account.tenant_id and t.assigned_at is not null) then
+    perform entra_sync.follow_assignments(account.tenant_id, array(
+      select distinct a.account_no from entra_sync.changes c join entra_sync.accounts a on a.account_id = c.account_id
+       where c.batch_id = batch and c.kind = 'account.updated' order by 1), false, batch, null, actor);
+  end if;
+end $function$;
+comment on function entra_sync.follow_by_hand(entra_sync.accounts,text) is 'follow_managers, once a person has removed or restored an account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.follow_managers(tenant uuid, batch bigint, round bigint, everyone boolean, cycle bigint, actor text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  fields constant text[] := entra_sync.manager_fields(tenant);
+  touched uuid[];
+  told integer;
+begin
+  if not entra_sync.has_managers_values(tenant) then
+    return 0;
+  end if;
+  touched := array(select t from entra_sync.reports_touched(tenant, batch, round, everyone) as t order by t);
+  -- In id order; a commit has locked them already, with the accounts of its round.
+  perform from entra_sync.accounts a where not everyone and a.account_id = any(touched) order by a.account_id for update;
+  with pair as materialized (
+    select a.account_id, a.told_manager as old_told, case when w.want <> '{}' then m.account_id end as new_told, a.mapped as old_mapped,
+           (a.mapped - fields) || w.want as new_mapped, a.overrides, entra_sync.account_facts(a) as old_facts
+      from unnest(touched) as t (id)
+     cross join lateral (select a.* from entra_sync.accounts a where a.account_id = t.id offset 0) a
+      left join lateral (
+        select m.account_id, m.source from entra_sync.accounts m
+         where m.tenant_id = tenant and m.entra_object_id = a.manager_object_id and m.removed_at is null
+           and m.account_id <> a.account_id offset 0) m on true
+     cross join lateral (
+       select coalesce(jsonb_object_agg(r.field, m.source #> r.manager_path)
+                filter (where nullif(m.source #> r.manager_path, 'null') is not null), '{}') as want
+         from entra_sync.field_rules r where r.tenant_id = tenant and r.manager_path is not null) w
+     where (a.mapped - fields) || w.want <> a.mapped
+        or a.told_manager is distinct from case when w.want <> '{}' then m.account_id end
+  ), written as (
+    update entra_sync.accounts a
+       set mapped = p.new_mapped, told_manager = p.new_told,
+           updated_at = case when p.new_mapped = p.old_mapped then a.updated_at else now() end
+      from pair p where a.account_id = p.account_id
+    returning p.*, entra_sync.account_facts(a) as new_facts
+  ), fact as materialized (
+    select w.account_id, w.old_told, w.new_told, w.new_facts,
+           entra_sync.differing_facts(w.old_facts, w.new_facts) || entra_sync.under_overrides(w.old_mapped, w.new_mapped, w.overrides) as before,
+           entra_sync.differing_facts(w.new_facts, w.old_facts) || entra_sync.under_overrides(w.new_mapped, w.old_mapped, w.overrides) as after
+      from written w where w.new_mapped <> w.old_mapped
+  ), row_of as materialized (
+    -- The commit's own row of the account tells it too.
+    select c.account_id, max(c.change_id) as change_id
+      from entra_sync.changes c
+     where c.batch_id = batch and c.kind in ('account.created', 'account.adopted', 'account.restored', 'account.updated')
+     group by c.account_id
+  ), joined as (
+    update entra_sync.changes c
+       set before = case when c.kind = 'account.created' then c.before else entra_sync.joined_facts(f.before, c.before) end,
+           after = case when c.kind in ('account.created', 'account.restored') then f.new_facts
+                        else entra_sync.joined_facts(c.after, f.after) end,
+           before_manager = case when c.kind <> 'account.created' then f.old_told end, after_manager = f.new_told, manager_fields = fields
+      from fact f join row_of o on o.account_id = f.account_id
+     where c.change_id = o.change_id
+  ), come as (
+    insert into entra_sync.changes
+           (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after, before_manager, after_manager, manager_fields)
+    select batch, tenant, cycle, follow_managers.actor, 'account.updated', f.account_id, f.before, f.after, f.old_told, f.new_told, fields
+      from fact f where not exists (select from row_of o where o.account_id = f.account_id)
+    returning 1
+  )
+  select count(*)::integer into told from come;
+  perform entra_sync.note_managers_values(tenant, batch, null);
+  return told;
+end $function$;
+comment on function entra_sync.follow_managers(uuid,bigint,bigint,boolean,bigint,text) is 'Gives the accounts that this batch touched, and the reports of the managers among them, the values of their managers, with change rows (rule 41). Returns how many rows it wrote beside those of the batch. The tenant''s row is locked.';
+
 CREATE OR REPLACE FUNCTION entra_sync.follow_server()
  RETURNS void
  LANGUAGE plpgsql
@@ -3498,6 +4625,72 @@ begin
     from entra_sync.this_server() s;
 end $function$;
 comment on function entra_sync.follow_server() is 'Begins a new epoch of the feed on another server, timeline or database than the kept one. Learns what was not known without one. The caller holds entra_sync.feed_order.';
+
+CREATE OR REPLACE FUNCTION entra_sync.forget_in_audit(tenant uuid, names text[], accounts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform set_config('entra_sync.audit_upkeep', 'on', true);
+  update entra_sync.audit a
+     set actor = case when entra_sync.folded(a.actor) = any(array(select entra_sync.folded(n) from unnest(names) n))
+                      then 'purged' else a.actor end,
+         account_id = case when a.account_id = any(accounts) then null else a.account_id end,
+         detail = case when a.account_id = any(accounts) then '{}' else a.detail end
+   where (a.tenant_id = tenant or a.tenant_id is null)
+     and (a.account_id = any(accounts)
+          or entra_sync.folded(a.actor) = any(array(select entra_sync.folded(n) from unnest(names) n)));
+  perform set_config('entra_sync.audit_upkeep', '', true);
+end $function$;
+comment on function entra_sync.forget_in_audit(uuid,text[],uuid[]) is 'Takes purged people out of the audit, as actors and as those who were looked at. That something was done stays.';
+
+CREATE OR REPLACE FUNCTION entra_sync.forget_managers(tenant uuid, managers uuid[], batch bigint, cycle bigint, actor text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  fields constant text[] := entra_sync.manager_fields(tenant);
+begin
+  update entra_sync.changes c
+     set before = case when c.before_manager = any(managers) then entra_sync.blank_facts(c.before, c.manager_fields, false) else c.before end,
+         after = case when c.after_manager = any(managers)
+                      then entra_sync.blank_facts(c.after, c.manager_fields, c.kind in ('account.created', 'account.restored')) else c.after end,
+         before_manager = case when c.before_manager <> all(managers) then c.before_manager end,
+         after_manager = case when c.after_manager <> all(managers) then c.after_manager end
+   where c.change_id = any(array(
+     select b.change_id from entra_sync.changes b where b.before_manager = any(managers) and b.tenant_id = tenant
+     union select b.change_id from entra_sync.changes b where b.after_manager = any(managers) and b.tenant_id = tenant));
+  -- Manual accounts and removed ones kept the values that stood there when the manager went.
+  with gone as (
+    update entra_sync.accounts a set mapped = a.mapped - fields, told_manager = null, updated_at = now()
+     where a.tenant_id = tenant and a.told_manager = any(managers)
+    returning a.account_id, a.removed_at,
+      (select jsonb_object_agg(f, null) from unnest(fields) as f where not jsonb_exists(a.overrides, f)) as blank
+  )
+  insert into entra_sync.changes (batch_id, tenant_id, cycle_id, actor, kind, account_id, before, after)
+  select batch, tenant, cycle, forget_managers.actor, 'account.updated', g.account_id,
+         jsonb_build_object('profile', g.blank), jsonb_build_object('profile', g.blank)
+    from gone g where g.removed_at is null and g.blank is not null;
+end $function$;
+comment on function entra_sync.forget_managers(uuid,uuid[],bigint,bigint,text) is 'Blanks the values of purged accounts where other accounts show or showed them as their manager''s.';
+
+CREATE OR REPLACE FUNCTION entra_sync.forget_troubles_of_tenant()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  delete from entra_sync.troubles t where t.tenant_id = old.tenant_id;
+  update entra_sync.webhooks w
+     set lot_id = null, lot_at = null, lot_changes = null, lot_to = null, lot_notice = null, failures = 0,
+         failing_since = null, next_at = clock_timestamp()
+   where w.lot_notice ->> 'tenant_id' = old.tenant_id::text;
+  return null;
+end $function$;
+comment on function entra_sync.forget_troubles_of_tenant() is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.forget_words(tenant uuid)
  RETURNS void
@@ -3632,6 +4825,16 @@ AS $function$
 $function$;
 comment on function entra_sync.has_all(int8multirange,bigint) is 'Whether each of these ids is a batch with a number up to this one. An id alone proves nothing: another server may have given it to another batch.';
 
+CREATE OR REPLACE FUNCTION entra_sync.has_managers_values(tenant uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from entra_sync.field_rules r where r.tenant_id = tenant and r.manager_path is not null)
+      or exists (select from entra_sync.accounts a where a.tenant_id = tenant and a.told_manager is not null)
+$function$;
+comment on function entra_sync.has_managers_values(uuid) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.holders_of_rarest(tenant uuid, lists jsonb, most integer)
  RETURNS TABLE(kind "char", no bigint)
  LANGUAGE sql
@@ -3650,51 +4853,6 @@ AS $function$
      select x.kind, x.no from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most
 $function$;
 comment on function entra_sync.holders_of_rarest(uuid,jsonb,integer) is NULL;
-
-CREATE OR REPLACE FUNCTION entra_sync.html_problem(html text)
- RETURNS text
- LANGUAGE plpgsql
- IMMUTABLE
-AS $function$
-declare
-  tag constant text := '<[a-z][^\s/>]*(?:[\s/]+|[^\s/>][^\s/>=]*(?:\s*=\s*(?:"[^"]*"|''[^'']*''|[^\s>"''][^\s>]*))?)*>';
-  attribute constant text := '([^\s/>][^\s/>=]*)(?:\s*=\s*("[^"]*"|''[^'']*''|[^\s>"''][^\s>]*))?';
-  one text;
-  pair text[];
-begin
-  if strpos(html, '{{') = 0 then
-    return null;
-  elsif html ~ '</?\s*\{\{' then
-    return 'in the name of a tag';
-  end if;
-  -- Up to their end these hold code, not text.
-  for one in select p from regexp_split_to_table(html, '<(?=(?:style|script)[\s/>])', 'i') with ordinality s (p, n)
-    where n > 1 loop
-    if strpos(regexp_replace(one, '</(style|script).*$', '', 'i'), '{{') > 0 then
-      return 'in style or script';
-    end if;
-  end loop;
-  for one in select m[1] from regexp_matches(html, '(' || tag || ')', 'gi') m where strpos(m[1], '{{') > 0 loop
-    if one ~* '^<[^\s/>]*\{\{' then
-      return 'in the name of a tag';
-    end if;
-    for pair in select m from regexp_matches(regexp_replace(one, '^<[a-z][^\s/>]*', '', 'i'), attribute, 'g') m loop
-      if strpos(pair[1], '{{') > 0 then
-        return 'in the name of an attribute';
-      elsif strpos(pair[2], '{{') > 0 and pair[2] !~ '^["'']' then
-        return format('in the unquoted attribute %s', left(lower(pair[1]), 40));
-      elsif strpos(pair[2], '{{') > 0 and lower(pair[1]) ~ '^(src|srcset|style|on.*)$' then
-        return format('in the attribute %s', left(lower(pair[1]), 40));
-      end if;
-    end loop;
-  end loop;
-  -- A tag that does not end here ends in what is put behind it.
-  if regexp_replace(html, tag, '', 'gi') ~* '<[a-z].*\{\{' then
-    return 'in a tag that does not end';
-  end if;
-  return null;
-end $function$;
-comment on function entra_sync.html_problem(text) is 'Where a template has a {{field}} that a browser would take for more than text, else null: in src, srcset, style, an event''s attribute, one without quotes, or a name. A value in quotes can be escaped; these cannot.';
 
 CREATE OR REPLACE FUNCTION entra_sync.in_force(r entra_sync.assignments, moment timestamp with time zone)
  RETURNS boolean
@@ -3717,6 +4875,17 @@ AS $function$
 $function$;
 comment on function entra_sync.is_elsewhere() is 'Whether this is another server, timeline or database than the kept one, or one of them was not known before.';
 
+CREATE OR REPLACE FUNCTION entra_sync.joined_facts(facts jsonb, more jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select facts || more || coalesce((
+    select jsonb_object_agg(part, (facts -> part) || (more -> part)) from unnest(array['profile', 'directory']) as part
+     where jsonb_exists(facts, part) and jsonb_exists(more, part)), '{}')
+$function$;
+comment on function entra_sync.joined_facts(jsonb,jsonb) is 'The facts of two change rows of one account as one: of a field in both, `more` counts.';
+
 CREATE OR REPLACE FUNCTION entra_sync.judged(tenant uuid, accounts bigint[], groups bigint[], wanted text[], removed boolean)
  RETURNS SETOF directory.found_row
  LANGUAGE sql
@@ -3733,7 +4902,7 @@ AS $function$
    where (removed or a.removed_at is null) and f.fit is not null
   union all
   select 'group', g.tenant_id, null, g.group_id, g.entra_object_id, g.display_name, null, g.mail,
-         case when g.removed_at is null then g.state else 'removed' end, f.fit
+         case when g.removed_at is null then g.state when g.copied then 'removed' else 'not_copied' end, f.fit
     from unnest(groups) as n (no)
    cross join lateral (select g.* from entra_sync.groups g where g.group_no = n.no and g.tenant_id = tenant offset 0) g
    cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
@@ -3790,6 +4959,7 @@ CREATE OR REPLACE FUNCTION entra_sync.keep_assigned(tenant uuid, accounts intege
  SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET work_mem TO '32MB'
 AS $function$
 declare
   moment constant timestamptz := (select t.assigned_at from entra_sync.tenants t where t.tenant_id = tenant);
@@ -3863,20 +5033,33 @@ CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_batch()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  hides constant boolean := entra_sync.moves_unseen(new.tenant_id);
+  unseen constant integer[] := case when hides then entra_sync.moved_unseen(new.tenant_id) else '{}' end;
   accounts constant integer[] := array(
     select distinct a.account_no
       from entra_sync.changes c
      cross join lateral (select a.account_no from entra_sync.accounts a where a.account_id = c.account_id offset 0) a
-     where c.batch_id = new.batch_id and c.kind in ('membership.added', 'membership.removed') and c.account_id is not null
-     order by 1);
+     where c.batch_id = new.batch_id and c.account_id is not null
+       and (c.kind in ('membership.added', 'membership.removed')
+            -- An account may be in groups that are not copied alone.
+            or hides and c.kind in ('account.created', 'account.adopted', 'account.removed', 'account.restored'))
+    union
+    select u.no from unnest(unseen) as u (no)
+    order by 1);
+  assigns boolean;
 begin
   if accounts <> '{}' or exists (
       select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.nested_left_out is not null) then
     perform entra_sync.keep_effective(new.tenant_id, accounts);
   end if;
+  assigns := exists (select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.assigned_at is not null);
+  if hides then
+    delete from entra_sync.unseen_moves u where u.tenant_id = new.tenant_id;
+    insert into entra_sync.assigned_touched (tenant_id, account_no)
+    select new.tenant_id, u.no from unnest(unseen) as u (no) where assigns;
+  end if;
   -- The batch of a person's edits has its row before its changes (entra_sync.write_account_change), and its tenant is not always locked.
-  if new.opened_by is null and exists (
-      select from entra_sync.tenants t where t.tenant_id = new.tenant_id and t.assigned_at is not null) then
+  if new.opened_by is null and assigns then
     perform entra_sync.keep_assigned_of_batch(new);
   end if;
   return null;
@@ -3889,8 +5072,13 @@ CREATE OR REPLACE FUNCTION entra_sync.keep_effective_of_many(tenant uuid, accoun
  SET enable_nestloop TO 'off'
 AS $function$
 declare
+  hides constant boolean := entra_sync.leaves_groups_out(tenant);
   change bigint;
 begin
+  if not exists (select from unnest(accounts) as t (no)
+                  cross join lateral (select from entra_sync.effective_members e where e.account_no = t.no limit 1) e) then
+    return entra_sync.first_effective(tenant, accounts, nested);
+  end if;
   with pairs as materialized (
     select c.descendant_no, c.ancestor_no
       from entra_sync.groups g
@@ -3898,6 +5086,8 @@ begin
        select c.descendant_no, c.ancestor_no from entra_sync.group_closure c
         where c.descendant_no = g.group_no and (nested or c.ancestor_no = c.descendant_no) offset 0) c
      where g.tenant_id = tenant
+       and (not hides or exists (
+         select from entra_sync.groups v where v.group_no = c.ancestor_no and v.removed_at is null offset 0))
   ), people as materialized (
     select t.no, a.entra_object_id
       from unnest(accounts) as t (no)
@@ -3963,7 +5153,7 @@ begin
       from (select coalesce(max(c.holders), 0) as holders
               from entra_sync.groups g cross join lateral (
                 select count(*) - 1 as holders from entra_sync.group_closure c where c.descendant_no = g.group_no offset 0) c
-             where g.tenant_id = tenant and g.removed_at is null) h
+             where g.tenant_id = tenant and (g.removed_at is null or g.removed_reason = 'not_copied')) h
      cross join lateral (
        select coalesce(sum(cardinality(m.group_nos)), 0) as memberships
          from unnest(accounts) as t (no)
@@ -4057,6 +5247,16 @@ declare
   most constant bigint := entra_sync.most_nested_members();
   one record;
 begin
+  -- Hidden groups have no kept rows to go by: the accounts below the pairs are compared when the batch's row is written. The pairs of
+  -- a statement are of one tenant.
+  if (select entra_sync.moves_unseen(g.tenant_id) from (select p.descendant_no from pairs p limit 1) p
+       cross join lateral (select g.tenant_id from entra_sync.groups g where g.group_no = p.descendant_no offset 0) g) then
+    insert into entra_sync.unseen_moves (tenant_id, object_id)
+    select g.tenant_id, g.entra_object_id
+      from (select distinct p.descendant_no as no from pairs p where p.ancestor_no <> p.descendant_no) p
+     cross join lateral (select g.tenant_id, g.entra_object_id from entra_sync.groups g where g.group_no = p.no offset 0) g;
+    return null;
+  end if;
   for one in
     select t.tenant_id, t.nested_members, t.assigned_at is not null as assigns, sum(d.members)::bigint as paths
       from (select p.descendant_no as no, count(*) as pairs from pairs p where p.ancestor_no <> p.descendant_no group by 1) p
@@ -4127,13 +5327,48 @@ CREATE OR REPLACE FUNCTION entra_sync.keep_vocabulary(tenant uuid, words text[])
 AS $function$
 declare
   held constant text[] := array(
-    select v.word from entra_sync.vocabulary v
-     where v.tenant_id = tenant and v.word = any(words) order by v.word for key share skip locked);
+    select v.word from unnest(words) as u (word)
+     cross join lateral (
+       select v.word from entra_sync.vocabulary v where v.tenant_id = tenant and v.word = u.word for key share skip locked) v);
 begin
   insert into entra_sync.vocabulary (tenant_id, word)
   select tenant, w from (select w from unnest(words) as w except select h from unnest(held) as h) m order by w;
 end $function$;
 comment on function entra_sync.keep_vocabulary(uuid,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.keep_words_due(tenant uuid, after_no bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  due entra_sync.words_due;
+  numbers bigint[];
+  names text[];
+  still integer[];
+begin
+  select w.* into due from entra_sync.words_due w where w.tenant_id = tenant and w.due_no > after_no
+   order by w.due_no limit 1 for update skip locked;
+  if not found then
+    return null;
+  end if;
+  -- A name that changes meanwhile waits for these words, so that it takes the old ones back. This waits for nothing.
+  select array_agg(h.account_no), array_agg(h.name) into numbers, names
+    from (select a.account_no, entra_sync.account_name(a.profile, a.source, a.user_principal_name, a.mail) as name
+            from entra_sync.accounts a where a.account_no = any(due.account_nos) for share of a skip locked) h;
+  if numbers is not null then
+    perform entra_sync.add_words(due.tenant_id, 'a', numbers, names);
+  end if;
+  still := array(select a.account_no from entra_sync.accounts a
+                  where a.account_no = any(due.account_nos) and a.account_no <> all(coalesce(numbers, '{}')) order by 1);
+  if still = '{}' then
+    delete from entra_sync.words_due w where w.due_no = due.due_no;
+  else
+    update entra_sync.words_due w set account_nos = still where w.due_no = due.due_no;
+  end if;
+  return due.due_no;
+end $function$;
+comment on function entra_sync.keep_words_due(uuid,bigint) is 'Keeps the words of the tenant''s next lot of new accounts after this number, and returns the lot''s number, null where none is left. What an open edit holds stays due';
 
 CREATE OR REPLACE FUNCTION entra_sync.keep_words(tenant uuid, of_kind "char", number bigint, old_name text, new_name text)
  RETURNS void
@@ -4176,6 +5411,26 @@ begin
   update entra_sync.tenants t set nested_members = 0, nested_left_out = paths where t.tenant_id = tenant;
 end $function$;
 comment on function entra_sync.leave_nested_out(uuid,bigint) is 'From here on the tenant keeps direct memberships only.';
+
+CREATE OR REPLACE FUNCTION entra_sync.leaves_groups_out(tenant uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from entra_sync.groups g where g.tenant_id = tenant and g.removed_reason = 'not_copied')
+$function$;
+comment on function entra_sync.leaves_groups_out(uuid) is 'Whether Graph shows groups of the tenant that are not copied.';
+
+CREATE OR REPLACE FUNCTION entra_sync.left_open(open text[])
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select array[format('{{#%s}} of the html has no {{/%1$s}}', left(open[cardinality(open)], 80)),
+    'Close each {{#field}} by its {{/field}}, the inner one first, within the same text or attribute.']
+   where cardinality(open) > 0
+$function$;
+comment on function entra_sync.left_open(text[]) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.limit_wait()
  RETURNS text
@@ -4334,6 +5589,37 @@ CREATE OR REPLACE FUNCTION entra_sync.longest_wait()
 AS $function$ select interval '10 s' $function$;
 comment on function entra_sync.longest_wait() is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.manager_fields(tenant uuid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select array(select r.field from entra_sync.field_rules r where r.tenant_id = tenant and r.manager_path is not null order by r.field)
+$function$;
+comment on function entra_sync.manager_fields(uuid) is 'The fields of the tenant that come from the manager.';
+
+CREATE OR REPLACE FUNCTION entra_sync.manages(manager entra_sync.accounts, account entra_sync.accounts)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when manager.tenant_id <> account.tenant_id or manager.account_id = account.account_id
+      or manager.removed_at is not null or account.removed_at is not null then null
+    when manager.entra_object_id = account.manager_object_id then 'line'
+    when exists (
+      select from entra_sync.managed_by b
+       cross join lateral (
+         select from entra_sync.groups h join entra_sync.effective_members e on e.group_no = h.group_no
+          where h.tenant_id = b.tenant_id and h.entra_object_id = b.managers_id and e.account_no = manager.account_no offset 0) m
+       where b.tenant_id = account.tenant_id
+         and (b.people_id is null or exists (
+           select from entra_sync.groups g join entra_sync.effective_members e on e.group_no = g.group_no
+            where g.tenant_id = b.tenant_id and g.entra_object_id = b.people_id and e.account_no = account.account_no)))
+      then 'group' end
+$function$;
+comment on function entra_sync.manages(entra_sync.accounts,entra_sync.accounts) is 'How the first account manages the second (line, else group), or null: directory.managers for one pair, by indexes alone.';
+
 CREATE OR REPLACE FUNCTION entra_sync.many_accounts()
  RETURNS integer
  LANGUAGE sql
@@ -4341,12 +5627,74 @@ CREATE OR REPLACE FUNCTION entra_sync.many_accounts()
 AS $function$ select 1000 $function$;
 comment on function entra_sync.many_accounts() is 'From more accounts on, reading the tenant''s memberships once is faster than looking each account up.';
 
+CREATE OR REPLACE FUNCTION entra_sync.many_new_accounts()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$select 1000$function$;
+comment on function entra_sync.many_new_accounts() is 'More new accounts in one statement get their words in lots of this size, each in a transaction of its own.';
+
+CREATE OR REPLACE FUNCTION entra_sync.misplaced(place text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select array['a {{field}} of the html stands ' || place,
+    'Put it into text, or into an attribute in quotes such as alt, title, or href of a link.']
+$function$;
+comment on function entra_sync.misplaced(text) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.most_nested_members()
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE
 AS $function$ select 5000000::bigint $function$;
 comment on function entra_sync.most_nested_members() is 'The bound of kept rows of a tenant that are not direct. Groups nested in a ring put every account into all of them; a commit must not write such a product.';
+
+CREATE OR REPLACE FUNCTION entra_sync.moved_unseen(tenant uuid)
+ RETURNS integer[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with moved as materialized (
+    select distinct u.object_id from entra_sync.unseen_moves u where u.tenant_id = tenant
+  ), below as materialized (
+    select g.group_no as no
+      from moved m
+     cross join lateral (
+       select g.group_no from entra_sync.groups g where g.tenant_id = tenant and g.entra_object_id = m.object_id offset 0) g
+    union
+    select c.descendant_no
+      from moved m
+     cross join lateral (
+       select g.group_no from entra_sync.groups g where g.tenant_id = tenant and g.entra_object_id = m.object_id offset 0) g
+     cross join lateral (
+       select c.descendant_no from entra_sync.group_closure c where c.ancestor_no = g.group_no offset 0) c
+  ), people as materialized (
+    select m.object_id as id from moved m
+    union
+    select m.member_object_id
+      from below b
+     cross join lateral (
+       select m.member_object_id from entra_sync.member_groups m
+        where m.tenant_id = tenant and m.group_nos @> array[b.no] offset 0) m
+  )
+  select coalesce(array_agg(a.account_no order by a.account_no), '{}')
+    from people p
+   cross join lateral (
+     select a.account_no from entra_sync.accounts a where a.tenant_id = tenant and a.entra_object_id = p.id offset 0) a
+$function$;
+comment on function entra_sync.moved_unseen(uuid) is 'The accounts in unseen_moves, and those in a group there or below one.';
+
+CREATE OR REPLACE FUNCTION entra_sync.moves_unseen(tenant uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select entra_sync.leaves_groups_out(tenant)
+      or exists (select from entra_sync.unseen_moves u where u.tenant_id = tenant)
+$function$;
+comment on function entra_sync.moves_unseen(uuid) is 'Whether memberships may change without a change row: the tenant leaves groups out, or did until this transaction.';
 
 CREATE OR REPLACE FUNCTION entra_sync.narrowed_to()
  RETURNS uuid
@@ -4441,9 +5789,13 @@ AS $function$
    cross join lateral (
      select count(*) - 1 as holders from entra_sync.group_closure c where c.descendant_no = g.group_no offset 0) c
    cross join lateral (
-     select count(*) as members from entra_sync.effective_members e
-      where c.holders > 0 and e.group_no = g.group_no and e.is_direct offset 0) d
-   where g.tenant_id = tenant and g.removed_at is null
+     select case when g.removed_at is null then (
+              select count(*) from entra_sync.effective_members e
+               where c.holders > 0 and e.group_no = g.group_no and e.is_direct)
+            else (
+              select count(*) from entra_sync.member_groups m
+               where c.holders > 0 and m.tenant_id = tenant and m.group_nos @> array[g.group_no]) end as members offset 0) d
+   where g.tenant_id = tenant and (g.removed_at is null or g.removed_reason = 'not_copied')
 $function$;
 comment on function entra_sync.nested_paths(uuid) is 'How many pairs of a direct membership and a group above it the tenant has: at least its effective memberships that are not direct.';
 
@@ -4467,6 +5819,70 @@ begin
   return new;
 end $function$;
 comment on function entra_sync.note_cleared() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.note_large_tenants()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  large constant uuid[] := array(
+    select f.tenant_id
+      from pg_stats s
+     cross join lateral unnest(s.most_common_vals::text::uuid[], s.most_common_freqs) as f (tenant_id, part)
+     where s.schemaname = 'entra_sync' and s.tablename = 'accounts' and s.attname = 'tenant_id' and not s.inherited and f.part >= 0.1);
+begin
+  delete from entra_sync.large_tenants l where l.tenant_id <> all(large);
+  -- A tenant that a commit holds is noted the next time.
+  insert into entra_sync.large_tenants (tenant_id)
+  select t.tenant_id from entra_sync.tenants t
+   where t.tenant_id = any(large)
+     and not exists (select from entra_sync.large_tenants o where o.tenant_id = t.tenant_id)
+   order by 1 for key share skip locked
+  on conflict do nothing;
+end $function$;
+comment on function entra_sync.note_large_tenants() is 'Notes which tenants are large, by the statistics of accounts: without statistics none.';
+
+CREATE OR REPLACE FUNCTION entra_sync.note_manager()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.manager_object_id := case
+    when new.source ->> 'manager' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then (new.source ->> 'manager')::uuid end;
+  return new;
+end $function$;
+comment on function entra_sync.note_manager() is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.note_managers_values(tenant uuid, batch bigint, account uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  fields constant text[] := entra_sync.manager_fields(tenant);
+begin
+  if fields = '{}' then
+    return;
+  end if;
+  update entra_sync.changes c
+     set before_manager = case when x.is_before then a.told_manager else c.before_manager end,
+         after_manager = case when x.is_after then a.told_manager else c.after_manager end,
+         manager_fields = fields
+    from entra_sync.accounts a
+   cross join lateral (
+     select bool_or(c2.before -> p.part -> f = a.mapped -> f) as is_before, bool_or(c2.after -> p.part -> f = a.mapped -> f) as is_after,
+            c2.change_id
+       from entra_sync.changes c2
+      cross join unnest(fields) as f
+      cross join (values ('profile'), ('directory')) as p (part)
+      where c2.batch_id = batch and c2.account_id = a.account_id and c2.kind like 'account.%' and c2.after_manager is null
+      group by c2.change_id) x
+   where a.tenant_id = tenant and a.told_manager is not null and c.change_id = x.change_id and (x.is_before or x.is_after)
+     and a.account_id = any(case when account is not null then array[account]
+           else array(select distinct t.account_id from entra_sync.changes t where t.batch_id = batch and t.account_id is not null) end);
+end $function$;
+comment on function entra_sync.note_managers_values(uuid,bigint,uuid) is 'Notes in the change rows of the batch whose values they hold where the fields come from the manager. account: only the rows of this one.';
 
 CREATE OR REPLACE FUNCTION entra_sync.number_batches()
  RETURNS integer
@@ -4534,6 +5950,45 @@ begin
   return batch;
 end $function$;
 comment on function entra_sync.own_batch(uuid) is 'The batch of this transaction''s edits of the tenant. Written once and never updated by the transaction, so that the last of many edits finds it as fast as the first.';
+
+CREATE OR REPLACE FUNCTION entra_sync.photo_settings(tenant uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select '{"read": false, "size": "240x240", "refreshEvery": "24h"}'::jsonb
+         || coalesce((select s.document -> 'photos' from entra_sync.settings s
+                       where s.tenant_id is null order by s.version desc limit 1), '{}')
+         || coalesce((select s.document -> 'photos' from entra_sync.settings s
+                       where s.tenant_id = tenant order by s.version desc limit 1), '{}')
+$function$;
+comment on function entra_sync.photo_settings(uuid) is 'The settings of photos in force for a tenant.';
+
+CREATE OR REPLACE FUNCTION entra_sync.private_fields(tenant uuid)
+ RETURNS text[]
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select coalesce(array_agg(r.field), '{}') from entra_sync.field_rules r where r.tenant_id = tenant and r.private
+$function$;
+comment on function entra_sync.private_fields(uuid) is 'The fields of a tenant whose earlier values are for the person alone.';
+
+CREATE OR REPLACE FUNCTION entra_sync.purge_audit(tenant uuid, actor text, role text, via text, counts jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform set_config('entra_sync.audit_upkeep', 'on', true);
+  delete from entra_sync.audit a where a.tenant_id = purge_audit.tenant;
+  perform set_config('entra_sync.audit_upkeep', '', true);
+  perform entra_sync.write_audit(purge_audit.actor, purge_audit.role, purge_audit.via, 'tenant.purged', purge_audit.tenant,
+                                 null, purge_audit.counts, null);
+end $function$;
+comment on function entra_sync.purge_audit(uuid,text,text,text,jsonb) is 'One row of an erased tenant stays in the audit: its id, the numbers of what was erased, and the actor.';
 
 CREATE OR REPLACE FUNCTION entra_sync.quoted(word text)
  RETURNS text
@@ -4603,6 +6058,19 @@ begin
 end $function$;
 comment on function entra_sync.refuse_changed_field(text,text) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.refuse_conflict(account entra_sync.accounts, field text, yours jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception using errcode = 'ES009', message = format('the field %s was changed since', entra_sync.quoted(field)),
+    hint = 'Nothing was written. DETAIL holds both values: show them, and send the edit again with the updated_at of now.',
+    column = field,
+    detail = entra_sync.error_detail('ES009', field, jsonb_build_object('yours', yours,
+      'theirs', case when field = any(account.cleared) then null else account.profile -> field end));
+end $function$;
+comment on function entra_sync.refuse_conflict(entra_sync.accounts,text,jsonb) is 'ES009 with the value of the edit and the one that came between. The caller may see both: it edits this field.';
+
 CREATE OR REPLACE FUNCTION entra_sync.refuse_item(what text, wanted text, problem text, cure text)
  RETURNS void
  LANGUAGE plpgsql
@@ -4659,6 +6127,29 @@ begin
     hint = format('Take %s_id from directory.%ss. Where directory.tenant is set, or required of the role, it must name its tenant.', what, what);
 end $function$;
 comment on function entra_sync.refuse_unknown(text,uuid) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.reports_touched(tenant uuid, batch bigint, round bigint, everyone boolean)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select a.account_id from entra_sync.accounts a where everyone and a.tenant_id = tenant and a.state = 'managed' and a.removed_at is null
+  union
+  select a.account_id
+    from (select s.entra_object_id as id from entra_sync.stage_users s where not everyone and s.round_id = round
+          union
+          select x.entra_object_id from entra_sync.changes c
+           cross join lateral (select x.entra_object_id from entra_sync.accounts x where x.account_id = c.account_id offset 0) x
+           where not everyone and c.batch_id = batch
+             and c.kind in ('account.created', 'account.adopted', 'account.removed', 'account.restored')) o
+   cross join lateral (
+     select a.account_id from entra_sync.accounts a
+      where a.tenant_id = tenant and a.entra_object_id = o.id and a.state = 'managed' and a.removed_at is null
+     union all
+     select a.account_id from entra_sync.accounts a
+      where a.tenant_id = tenant and a.manager_object_id = o.id and a.state = 'managed' and a.removed_at is null) a
+$function$;
+comment on function entra_sync.reports_touched(uuid,bigint,bigint,boolean) is 'The accounts whose fields of the manager this transaction may change: those of the round, those that came or went, and their reports. Manual accounts keep what they show.';
 
 CREATE OR REPLACE FUNCTION entra_sync.require_actor(actor text)
  RETURNS void
@@ -4879,21 +6370,8 @@ CREATE OR REPLACE FUNCTION entra_sync.require_unchanged(account entra_sync.accou
  LANGUAGE plpgsql
 AS $function$
 declare
-  expected constant timestamptz := date_trunc('milliseconds', expected_updated_at);
-  known bigint;
-  field text;
+  field constant text := entra_sync.changed_since(account, fields, expected_updated_at);
 begin
-  -- Drivers cut the rest off.
-  if expected is null or expected = date_trunc('milliseconds', account.updated_at) then
-    return;
-  end if;
-  -- The ids of an account's changes are in the order of their commits; times of cycles are those of their begin.
-  select max(c.change_id) into known from entra_sync.changes c
-   where c.account_id = account.account_id and c.kind like 'account.%' and date_trunc('milliseconds', c.at) = expected;
-  select f into field from entra_sync.changes c cross join lateral jsonb_object_keys(c.before -> 'profile') as f
-   where c.account_id = account.account_id and c.kind like 'account.%' and f = any(fields)
-     and case when known is null then date_trunc('milliseconds', c.at) > expected else c.change_id > known end
-   order by f limit 1;
   if field is not null then
     perform entra_sync.refuse_changed_field(field, format('the field %s was changed since', entra_sync.quoted(field)));
   end if;
@@ -4968,6 +6446,7 @@ begin
   if exists (select from entra_sync.tenants t where t.tenant_id = shown.tenant_id and t.assigned_at is not null) then
     perform entra_sync.follow_assignments(shown.tenant_id, array[shown.account_no], false, batch, null, restore_locked.actor);
   end if;
+  perform entra_sync.follow_by_hand(shown, restore_locked.actor);
   return shown.profile - shown.cleared;
 end $function$;
 comment on function entra_sync.restore_locked(entra_sync.accounts,text) is 'Restores an account that a person removed, with the memberships that it still has. The roles that may are the caller''s affair.';
@@ -4989,6 +6468,33 @@ begin
   end loop;
 end $function$;
 comment on function entra_sync.revert_many(uuid[],text,text,text) is 'Reverts one field of these accounts. refused: the SQLSTATE for which an account was left as it is. The tenant''s row is locked in line.';
+
+CREATE OR REPLACE FUNCTION entra_sync.role_over(actor uuid, account entra_sync.accounts)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  acting entra_sync.accounts;
+  via text;
+begin
+  if actor = account.account_id then
+    return 'user';
+  end if;
+  select a.* into acting from entra_sync.accounts a
+   where a.account_id = actor and a.tenant_id = account.tenant_id and a.removed_at is null;
+  if acting.account_id is null then
+    perform entra_sync.refuse_unknown_account(actor);
+  end if;
+  via := entra_sync.manages(acting, account);
+  if via is null then
+    raise exception using errcode = 'ES003', message = format('account %s does not manage account %s', actor, account.account_id),
+      hint = 'An account edits itself and the accounts that it manages: directory.managers shows these.',
+      detail = entra_sync.error_detail('ES003', null, '{"roles": ["user", "manager"]}');
+  end if;
+  return 'manager';
+end $function$;
+comment on function entra_sync.role_over(uuid,entra_sync.accounts) is 'The role by which one account edits another: user for itself, manager for an account that it manages. ES004, ES003.';
 
 CREATE OR REPLACE FUNCTION entra_sync.rule_facts(r entra_sync.assignments)
  RETURNS jsonb
@@ -5092,6 +6598,39 @@ AS $function$
 $function$;
 comment on function entra_sync.rules_name(uuid,text[]) is 'Whether an assignment of the tenant goes by one of these fields; null: by any field.';
 
+CREATE OR REPLACE FUNCTION entra_sync.section_problem(part text, open text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  kind constant text := coalesce(substring(part from '^\{\{[ \t]*([#/])'), '');
+  field constant text := substring(part from '[a-zA-Z][a-zA-Z0-9_]*');
+begin
+  if field is null then
+    return array['the html has a {{ that begins no field',
+      'Write {{field}}, {{#field}} or {{/field}}, with a name of letters, digits and _, and a single { as &#123;.'];
+  elsif kind = '#' and cardinality(open) >= 20 then
+    return array['the html nests {{#field}} deeper than 20', 'Close an outer one first.'];
+  elsif kind = '/' and field is distinct from open[cardinality(open)] then
+    return array[format('{{/%s}} of the html closes no {{#%1$s}}', left(field, 80)),
+      'Close each {{#field}} by its {{/field}}, the inner one first, within the same text or attribute.'];
+  end if;
+  return null;
+end $function$;
+comment on function entra_sync.section_problem(text,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.sections_after(part text, open text[])
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select case substring(part from '^\{\{[ \t]*([#/])')
+    when '#' then open || substring(part from '[a-zA-Z][a-zA-Z0-9_]*')
+    when '/' then open[1:cardinality(open) - 1] else open end
+$function$;
+comment on function entra_sync.sections_after(text,text[]) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.show_again(old entra_sync.accounts, batch bigint, actor text)
  RETURNS entra_sync.accounts
  LANGUAGE plpgsql
@@ -5193,6 +6732,55 @@ begin
 end $function$;
 comment on function entra_sync.store_edit(entra_sync.accounts,jsonb,jsonb,jsonb,text[],text) is 'Puts new overrides into force, with one change row; nothing is written where none of the fields changes. Returns the profile.';
 
+CREATE OR REPLACE FUNCTION entra_sync.tag_problem(tag text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  attribute constant text := '([^ \t\n\f\r/>"''<=]+)(?:[ \t\n\f\r]*=[ \t\n\f\r]*("[^"]*"|''[^'']*''|[^ \t\n\f\r"''<>=`]+))?';
+  element constant text := lower(substring(tag from '^</?([^ \t\n\f\r/>]*)'));
+  pair text[];
+  part text;
+  open text[];
+  problem text[];
+begin
+  if strpos(element, '{{') > 0 then
+    return entra_sync.misplaced('in the name of a tag');
+  elsif element in ('style', 'script', 'title', 'textarea', 'xmp', 'plaintext', 'iframe', 'noembed', 'noframes',
+    'noscript', 'svg', 'math') and left(tag, 2) <> '</' then
+    return array[format('the html has <%s> beside a {{field}}', element),
+      'A browser reads the content of this element by other rules. Leave it out; style, script and title may stand where no < is in them.'];
+  elsif strpos(tag, '{{') = 0 then
+    return null;
+  end if;
+  for pair in select m from regexp_matches(substr(tag, length(element) + 2), attribute, 'g') m loop
+    if strpos(pair[1], '{{') > 0 then
+      return entra_sync.misplaced('in the name of an attribute');
+    elsif strpos(pair[2], '{{') = 0 or pair[2] is null then
+      continue;
+    elsif pair[2] !~ '^["'']' then
+      return entra_sync.misplaced('in the unquoted attribute ' || left(lower(pair[1]), 40));
+    elsif lower(pair[1]) !~ '^(?:title|alt|aria-[a-z]+|data-[-a-z0-9_]+|lang|dir|id|class|name|width|height|align|valign|color|bgcolor|border|face|size|datetime|abbr|summary)$'
+      and not (lower(pair[1]) = 'href' and element in ('a', 'area')) then
+      return entra_sync.misplaced('in the attribute ' || left(lower(pair[1]), 40));
+    end if;
+    open := '{}';
+    for part in select m[1] from regexp_matches(pair[2], '\{\{[ \t]*[#/]?[ \t]*[a-zA-Z][a-zA-Z0-9_]*[ \t]*\}\}|\{\{+', 'g') m loop
+      problem := entra_sync.section_problem(part, open);
+      if problem is not null then
+        return problem;
+      end if;
+      open := entra_sync.sections_after(part, open);
+    end loop;
+    if cardinality(open) > 0 then
+      return entra_sync.left_open(open);
+    end if;
+  end loop;
+  return null;
+end $function$;
+comment on function entra_sync.tag_problem(text) is NULL;
+
 CREATE OR REPLACE FUNCTION entra_sync.take_words(tenant uuid, of_kind "char", numbers bigint[], names text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -5244,6 +6832,60 @@ AS $function$
   values (entra_sync.own_batch(tenant), tenant, actor, kind, account, of_group, before, after)
 $function$;
 comment on function entra_sync.tell_of_rule(uuid,text,text,jsonb,jsonb,uuid,uuid) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.template_problem(html text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  attribute constant text := '[^ \t\n\f\r/>"''<=]+(?:[ \t\n\f\r]*=[ \t\n\f\r]*(?:"[^"]*"|''[^'']*''|[^ \t\n\f\r"''<>=`]+))?';
+  rest constant text := '(?:[ \t\n\f\r/]+(?:' || attribute || ')?)*>';
+  -- The longest alternative counts, and no token but text can be read from two places of another. Each ends at the next < or quote, so
+  -- that all are found in one pass.
+  token constant text := '[^<{]+|\{+|<[ \t\n\f\r0-9=]?'
+    || '|\{\{[ \t]*[#/]?[ \t]*[a-z][a-z0-9_]*[ \t]*\}\}'
+    || '|<!---->|<!--(?:[^->]|-[^->])(?:[^-]|-[^-])*-->'
+    || '|<!doctype(?:[^<>"'']|"[^"<>]*"|''[^''<>]*'')*>|<!\[[^<>]*>'
+    || '|</[a-z][^ \t\n\f\r/>"''<=]*[ \t\n\f\r]*>'
+    || '|<style' || rest || '[^<]*</style[ \t\n\f\r]*>|<script' || rest || '[^<]*</script[ \t\n\f\r]*>'
+    || '|<title' || rest || '[^<]*</title[ \t\n\f\r]*>'
+    || '|<[a-z][^ \t\n\f\r/>"''<=]*' || rest;
+  piece text;
+  place integer := 0;
+  open text[] := '{}';
+  problem text[];
+begin
+  if coalesce(strpos(html, '{{'), 0) = 0 then
+    return null;
+  end if;
+  for piece in select m[1] from regexp_matches(html, token, 'gi') m loop
+    if left(piece, 2) = '{{' then
+      problem := entra_sync.section_problem(piece, open);
+      if problem is null then
+        open := entra_sync.sections_after(piece, open);
+      end if;
+    elsif piece = '<' then
+      problem := entra_sync.broken_tag(substr(html, place + 1, 1000));
+    elsif piece ~ '^<!' then
+      if strpos(piece, '{{') > 0 then
+        problem := entra_sync.misplaced('in a comment');
+      end if;
+    elsif piece ~* '^<(?:style|script|title)[ \t\n\f\r/>].*</(?:style|script|title)[ \t\n\f\r]*>$' then
+      if strpos(piece, '{{') > 0 then
+        problem := entra_sync.misplaced('in style, script or title');
+      end if;
+    elsif piece ~ '^<[^ \t\n\f\r0-9=]' then
+      problem := entra_sync.tag_problem(piece);
+    end if;
+    if problem is not null then
+      return array[format('%s (line %s)', problem[1], 1 + length(regexp_replace(left(html, place), '[^\n]+', '', 'g'))), problem[2]];
+    end if;
+    place := place + length(piece);
+  end loop;
+  return entra_sync.left_open(open);
+end $function$;
+comment on function entra_sync.template_problem(text) is 'The first reason to refuse a template, with its cure, else null. A template without a field is never refused.';
 
 CREATE OR REPLACE FUNCTION entra_sync.this_server(OUT system_identifier bigint, OUT timeline bigint, OUT database_oid oid)
  RETURNS record
@@ -5359,6 +7001,20 @@ AS $function$
 $function$;
 comment on function entra_sync.without_keys(jsonb,jsonb) is 'An object without the keys of another one.';
 
+CREATE OR REPLACE FUNCTION entra_sync.without_private(facts jsonb, fields text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select case when facts is null or fields = '{}' then facts else facts || coalesce((
+    select jsonb_object_agg(p.part, (
+             select coalesce(jsonb_object_agg(e.key, case when e.key = any (fields) then '{"private": true}' else e.value end), '{}')
+               from jsonb_each(facts -> p.part) e))
+      from (values ('profile'), ('directory')) as p (part) where jsonb_typeof(facts -> p.part) = 'object'), '{}') end
+$function$;
+comment on function entra_sync.without_private(jsonb,text[]) is 'One side of a change row, with {"private": true} instead of each value of these fields.';
+
 CREATE OR REPLACE FUNCTION entra_sync.words_asked(name text)
  RETURNS text[]
  LANGUAGE plpgsql
@@ -5419,10 +7075,20 @@ CREATE OR REPLACE FUNCTION entra_sync.words_of_new_accounts()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  most constant integer := entra_sync.many_new_accounts();
 begin
-  perform entra_sync.add_words(c.tenant_id, 'a', array_agg(c.account_no),
-            array_agg(entra_sync.account_name(c.mapped || c.overrides, c.source, c.user_principal_name, c.mail)))
-     from come c group by c.tenant_id order by c.tenant_id;
+  if (select count(*) from come) > most then
+    insert into entra_sync.words_due (tenant_id, account_nos)
+    select c.tenant_id, array_agg(c.account_no order by c.account_no)
+      from (select c.tenant_id, c.account_no, (row_number() over (partition by c.tenant_id order by c.account_no) - 1) / most as lot
+              from come c) c
+     group by c.tenant_id, c.lot order by c.tenant_id, c.lot;
+  else
+    perform entra_sync.add_words(c.tenant_id, 'a', array_agg(c.account_no),
+              array_agg(entra_sync.account_name(c.mapped || c.overrides, c.source, c.user_principal_name, c.mail)))
+       from come c group by c.tenant_id order by c.tenant_id;
+  end if;
   return null;
 end $function$;
 comment on function entra_sync.words_of_new_accounts() is NULL;
@@ -5488,6 +7154,7 @@ begin
   insert into entra_sync.changes (batch_id, tenant_id, at, actor, kind, account_id, before, after)
   values (batch, account.tenant_id, case kind when 'account.edited' then account.updated_at else now() end,
           actor, kind, account.account_id, before, after);
+  perform entra_sync.note_managers_values(account.tenant_id, batch, account.account_id);
   if exists (select from entra_sync.tenants t where t.tenant_id = account.tenant_id and t.assigned_at is not null) then
     if kind = 'account.removed' then
       perform entra_sync.keep_assigned(account.tenant_id, array[account.account_no], true, batch, null, actor);
@@ -5499,6 +7166,19 @@ begin
   end if;
 end $function$;
 comment on function entra_sync.write_account_change(entra_sync.accounts,text,text,jsonb,jsonb) is 'The change, in the batch of this transaction; before a removal the visible memberships that vanish with the account.';
+
+CREATE OR REPLACE FUNCTION entra_sync.write_audit(actor text, role text, via text, act text, tenant_id uuid, account_id uuid, detail jsonb, reference text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into entra_sync.audit (actor, role, via, act, tenant_id, account_id, detail, reference)
+  values (write_audit.actor, write_audit.role, write_audit.via, write_audit.act, write_audit.tenant_id,
+          write_audit.account_id, coalesce(write_audit.detail, '{}'), write_audit.reference);
+end $function$;
+comment on function entra_sync.write_audit(text,text,text,text,uuid,uuid,jsonb,text) is 'Adds a row to the audit. No grant gives it: the web and the command line call it, applications do not.';
 
 CREATE OR REPLACE FUNCTION entra_sync.writes_keys(account_id uuid, fields text[])
  RETURNS boolean
