@@ -136,7 +136,7 @@ const linkIn = (page: Page, place: string) => page.locator(place).first().getAtt
 const shown = rowsOf(views, ({ name }) => name === 'phone-dark' || isWhole);
 
 describe.each(shown)('$name', (view) => {
-  test('each page of a tenant with data, of one that is empty, and each that is wrong', async () => {
+  test.runIf(isWhole)('each page of a tenant with data, of one that is empty, and each that is wrong', async () => {
     const { page, complaints } = await openWindow(view);
     const at = async (path: string, name: string) => {
       await page.goto(web.url + path);

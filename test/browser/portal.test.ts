@@ -9,7 +9,7 @@ import { loadDefaults } from '../../src/settings/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { startChromium } from '../support/chromium.ts';
-import { isDeep, rowsOf } from '../support/deep.ts';
+import { isDeep } from '../support/deep.ts';
 import { openPortal, type Portal } from '../support/portal.ts';
 import { setSettings } from '../support/settings.ts';
 import { ask } from '../support/stage.ts';
@@ -96,9 +96,7 @@ const byOther = (person: string, patch: object) =>
     { person, patch: JSON.stringify(patch) },
   );
 
-const shown = rowsOf(views, ({ name }) => name === 'phone-dark' || isDeep || Boolean(pictures));
-
-describe.each(shown)('$name', (view) => {
+describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
   test('the page: with data, wrong, in conflict, and in German', async () => {
     const { page, complaints, person } = await openWindow(view);
     const save = () =>

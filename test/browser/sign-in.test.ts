@@ -102,7 +102,7 @@ describe.each(shown)('$name, $width pixels wide', (view) => {
     expect(complaints).toEqual([]);
   });
 
-  test('in German', async () => {
+  test.runIf(isDeep)('in German', async () => {
     const { page, complaints } = await openWindow(view, { locale: 'de-DE' });
     await page.goto(url);
     await page.getByText('somebody@outlook.example').click();

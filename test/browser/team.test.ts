@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { startChromium } from '../support/chromium.ts';
-import { isDeep, rowsOf } from '../support/deep.ts';
+import { isDeep } from '../support/deep.ts';
 import { accountOf } from '../support/people-edit.ts';
 import { openPortal, type Portal } from '../support/portal.ts';
 import { setSettings } from '../support/settings.ts';
@@ -118,7 +118,7 @@ const styleOf = (at: Locator, property: string) =>
 
 const inFrame = (page: Page) => page.frameLocator('iframe[name=preview]');
 
-describe.each(rowsOf(views, ({ name }) => name === 'phone-dark' || isDeep || Boolean(pictures)))('$name', (view) => {
+describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
   test('the team, a person of it, and the preview with what is typed', async () => {
     const { page, complaints } = await openWindow(view);
     await page.goto(`${portal.url}/team`);

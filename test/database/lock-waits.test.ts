@@ -106,8 +106,10 @@ test('rule 11: a settings change that waits for one tenant lets edits of the oth
   const editing = { edits: { displayName: editedName }, reverts: [] };
   for (const person of [1, 5, 6]) {
     const account = { tenant_id: free.tenantId, account_id: free.accounts[person] ?? '' };
-    const { end } = await impatiently((database) =>
-      changeAccount(database, account, editing, { actor: 'Bob', role: 'user' }),
+    // The change holds the tenant of an edit for as long as two seconds.
+    const { end } = await impatiently(
+      (database) => changeAccount(database, account, editing, { actor: 'Bob', role: 'user' }),
+      { forMs: 60_000 },
     );
     expect(end).toMatchObject([{ field: 'displayName', after: editedName }]);
   }

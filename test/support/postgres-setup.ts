@@ -62,7 +62,10 @@ async function start(): Promise<Shared> {
   }
   await stopLeftovers();
   const home = join((await roomInMemory()) ?? tmpdir(), `${homePrefix}${process.pid}`);
-  const settings = ['fsync=off', 'max_connections=200', 'max_wal_size=512MB', 'autovacuum=off'];
+  const settings = [
+    ...['fsync=off', 'full_page_writes=off', 'autovacuum=off'],
+    ...['max_connections=200', 'max_wal_size=512MB'],
+  ];
   const server = await openEmbedded({ home, database: 'tests', settings });
   return {
     url: server.url,

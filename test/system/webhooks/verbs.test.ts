@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { openFleet, until } from '../../support/fleet.ts';
 import { checkSignature, type Receiver, startReceiver } from '../../support/receiver.ts';
 import { openStore, type Store } from '../../support/stage.ts';
@@ -84,27 +85,30 @@ test('a webhook is added, tested, listed, paused, resumed, rotated and taken awa
   expect(JSON.stringify(acts)).not.toContain(secret);
 });
 
-test('a worker sends the changes of its cycles, tells a webhook in need, and ends at once amid an answer', async () => {
-  const fleet = await openFleet({ count: 1, users: 4 });
-  const own = await startReceiver();
-  const inFleet = (...words: string[]) => runCli(words, { DATABASE_URL: fleet.url });
-  try {
-    expect((await inFleet('webhook', 'add', own.url, '--insecure-local', '--kinds', 'account.created')).code).toBe(0);
-    const worker = fleet.worker();
-    await until('the accounts', () => own.taken.flatMap(({ changes }) => changes).length >= 4);
-    own.behave(() => ({ status: 410 }));
-    await inFleet('webhook', 'replay', own.url, '--from', '1h');
-    await until('the pause', async () => (await inFleet('status')).stdout.includes('paused: it answered 410, gone'));
-    own.behave(() => 'silent');
-    const before = own.received.length;
-    await inFleet('webhook', 'resume', own.url);
-    await until('the next message', () => own.received.length > before);
-    worker.child.kill('SIGTERM');
-    const ended = await worker.ended;
-    expect(ended.code, ended.stderr).toBe(0);
-    expect(ended.stderr).toMatch(/"because":"gone".*"a webhook is paused"/);
-    expect(ended.stderr).not.toMatch(/127\.0\.0\.1:\d+\/hook/);
-  } finally {
-    await own.close();
-  }
-});
+test.runIf(isDeep)(
+  'a worker sends the changes of its cycles, tells a webhook in need, and ends at once amid an answer',
+  async () => {
+    const fleet = await openFleet({ count: 1, users: 4 });
+    const own = await startReceiver();
+    const inFleet = (...words: string[]) => runCli(words, { DATABASE_URL: fleet.url });
+    try {
+      expect((await inFleet('webhook', 'add', own.url, '--insecure-local', '--kinds', 'account.created')).code).toBe(0);
+      const worker = fleet.worker();
+      await until('the accounts', () => own.taken.flatMap(({ changes }) => changes).length >= 4);
+      own.behave(() => ({ status: 410 }));
+      await inFleet('webhook', 'replay', own.url, '--from', '1h');
+      await until('the pause', async () => (await inFleet('status')).stdout.includes('paused: it answered 410, gone'));
+      own.behave(() => 'silent');
+      const before = own.received.length;
+      await inFleet('webhook', 'resume', own.url);
+      await until('the next message', () => own.received.length > before);
+      worker.child.kill('SIGTERM');
+      const ended = await worker.ended;
+      expect(ended.code, ended.stderr).toBe(0);
+      expect(ended.stderr).toMatch(/"because":"gone".*"a webhook is paused"/);
+      expect(ended.stderr).not.toMatch(/127\.0\.0\.1:\d+\/hook/);
+    } finally {
+      await own.close();
+    }
+  },
+);
