@@ -115,7 +115,7 @@ test.runIf(isDeep)('rules 1 and 12: SIGTERM during a commit lets the commit end'
   await path.close();
 });
 
-test('rule 11: a second process on one tenant is refused with exit 6', async () => {
+test.runIf(isDeep)('rule 11: a second process on one tenant is refused with exit 6', async () => {
   const { world, path, start } = await openProcesses();
   const first = start('sync');
   await onUsersPage(world, 2, async () => {

@@ -5,6 +5,7 @@ import { decideRemovals } from '../../../src/store/commit/held-removals.ts';
 import { openLists } from '../../../src/store/commit/removal-lists.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { groupsWorld } from '../../support/groups-world.ts';
 import { setSettings } from '../../support/settings.ts';
 import { expectSound } from '../../support/soundness.ts';
@@ -115,7 +116,7 @@ describe('removals undo', () => {
     await expectSound(database, tenant.tenantId);
   });
 
-  test('rule 33: what an approved list removed, and no more', async () => {
+  test.runIf(isDeep)('rule 33: what an approved list removed, and no more', async () => {
     const { tenant, database } = world;
     await setSettings(database, { removals: { max: 0, percent: 0, floor: 0 } });
     for (const n of [0, 1]) tenant.deleteUser(person(n));
@@ -186,7 +187,7 @@ describe('restore', () => {
     expectOneLine(await cli('restore', id), 2, /already has this mail \(ES008\)/);
   });
 
-  test('what a cycle removed names the cycle to undo; what was purged says so', async () => {
+  test.runIf(isDeep)('what a cycle removed names the cycle to undo; what was purged says so', async () => {
     world.tenant.deleteUser(person(3));
     await world.cycle();
     const cycle = await cycleOfRemoval();

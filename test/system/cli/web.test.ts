@@ -8,67 +8,70 @@ import { isDeep } from '../../support/deep.ts';
 import { freePort } from '../../support/free-port.ts';
 import { openWorld, trust } from '../../support/system.ts';
 
-test('web --local lets the browser of the printed address in, and the audit tells what it did', async ({
-  onTestFinished,
-}) => {
-  const world = await openWorld({ users: 3, onEnd: onTestFinished });
-  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
-  const port = await freePort('127.0.0.1');
-  // The login name of a container names no person.
-  expectOneLine(await runCli(['web', '--local'], environment), 2, /no name was given.*-> .*--actor NAME/);
-  expectOneLine(await runCli(['web', '--local', '--actor', 'Ann', '--port', '0'], environment), 2, /port/);
+test.runIf(isDeep)(
+  'web --local lets the browser of the printed address in, and the audit tells what it did',
+  async ({ onTestFinished }) => {
+    const world = await openWorld({ users: 3, onEnd: onTestFinished });
+    const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+    const port = await freePort('127.0.0.1');
+    // The login name of a container names no person.
+    expectOneLine(await runCli(['web', '--local'], environment), 2, /no name was given.*-> .*--actor NAME/);
+    expectOneLine(await runCli(['web', '--local', '--actor', 'Ann', '--port', '0'], environment), 2, /port/);
 
-  const running = startCli(['web', '--local', '--actor', 'Ann', '--port', String(port)], environment);
-  const first = /http:\/\/127\.0\.0\.1:\d+\/enter\/\S+/.exec(await running.shows(/\/enter\/\S+\n/))?.[0] ?? '';
-  running.type('');
-  const shown = await running.shows(/\/enter\/\S+\n[\s\S]*\/enter\/\S+\n/);
-  const second = [...shown.matchAll(/http:\/\/\S+\/enter\/\S+/g)].at(-1)?.[0] ?? '';
-  expect(second).not.toBe(first);
-  const open = (address: string, cookie = '', init: RequestInit = {}) =>
-    fetch(address, { ...init, redirect: 'manual', headers: { cookie, ...init.headers } });
-  // Enter has ended the first address.
-  expect((await open(first)).status).toBe(401);
-  const entered = await open(second);
-  expect(entered.status).toBe(303);
-  const cookie = entered.headers.get('set-cookie')?.split(';')[0] ?? '';
-  const page = await (await open(`http://127.0.0.1:${port}/console`, cookie)).text();
-  expect(page).toContain(world.tenant.name.replace('&', '&amp;'));
-  expect(page).toContain('ops · Ann');
-  expect((await open(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
+    const running = startCli(['web', '--local', '--actor', 'Ann', '--port', String(port)], environment);
+    const first = /http:\/\/127\.0\.0\.1:\d+\/enter\/\S+/.exec(await running.shows(/\/enter\/\S+\n/))?.[0] ?? '';
+    running.type('');
+    const shown = await running.shows(/\/enter\/\S+\n[\s\S]*\/enter\/\S+\n/);
+    const second = [...shown.matchAll(/http:\/\/\S+\/enter\/\S+/g)].at(-1)?.[0] ?? '';
+    expect(second).not.toBe(first);
+    const open = (address: string, cookie = '', init: RequestInit = {}) =>
+      fetch(address, { ...init, redirect: 'manual', headers: { cookie, ...init.headers } });
+    // Enter has ended the first address.
+    expect((await open(first)).status).toBe(401);
+    const entered = await open(second);
+    expect(entered.status).toBe(303);
+    const cookie = entered.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const page = await (await open(`http://127.0.0.1:${port}/console`, cookie)).text();
+    expect(page).toContain(world.tenant.name.replace('&', '&amp;'));
+    expect(page).toContain('ops · Ann');
+    expect((await open(`http://127.0.0.1:${port}/readyz`)).status).toBe(200);
 
-  const token = /name="_token" value="([^"]+)"/.exec(page)?.[1] ?? '';
-  const sync = `http://127.0.0.1:${port}/console/t/${world.tenant.tenantId}/sync`;
-  const sent = {
-    method: 'POST',
-    body: new URLSearchParams({ _token: token }),
-    headers: { 'sec-fetch-site': 'same-origin' },
-  };
-  expect((await open(sync, cookie, sent)).status).toBe(303);
+    const token = /name="_token" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const sync = `http://127.0.0.1:${port}/console/t/${world.tenant.tenantId}/sync`;
+    const sent = {
+      method: 'POST',
+      body: new URLSearchParams({ _token: token }),
+      headers: { 'sec-fetch-site': 'same-origin' },
+    };
+    expect((await open(sync, cookie, sent)).status).toBe(303);
 
-  const { sessions } = JSON.parse((await runCli(['web', 'sessions', 'list', '--json'], environment)).stdout);
-  expect(sessions).toMatchObject([{ actor: 'Ann', ops: 'act', tenant_id: null }]);
-  const ended = await runCli(['web', 'sessions', 'end', sessions[0].session_id, '--actor', 'Bob'], environment);
-  expect(ended.code, ended.stderr).toBe(0);
-  expect((await open(`http://127.0.0.1:${port}/console`, cookie)).status).toBe(401);
-  expectOneLine(await runCli(['web', 'sessions', 'end', 'f00'], environment), 2, /no open session/);
-  expectOneLine(await runCli(['web', 'sessions', 'end'], environment), 2, /name one session/);
+    const { sessions } = JSON.parse((await runCli(['web', 'sessions', 'list', '--json'], environment)).stdout);
+    expect(sessions).toMatchObject([{ actor: 'Ann', ops: 'act', tenant_id: null }]);
+    const ended = await runCli(['web', 'sessions', 'end', sessions[0].session_id, '--actor', 'Bob'], environment);
+    expect(ended.code, ended.stderr).toBe(0);
+    expect((await open(`http://127.0.0.1:${port}/console`, cookie)).status).toBe(401);
+    expectOneLine(await runCli(['web', 'sessions', 'end', 'f00'], environment), 2, /no open session/);
+    expectOneLine(await runCli(['web', 'sessions', 'end'], environment), 2, /name one session/);
 
-  const audit = async (...more: string[]) =>
-    JSON.parse((await runCli(['audit', ...more, '--json'], environment)).stdout).audit;
-  expect((await audit()).map((line: { act: string; actor: string }) => `${line.act} ${line.actor}`)).toEqual([
-    'session.ended Bob',
-    'tenant.sync_requested Ann',
-    'sign_in.local Ann',
-  ]);
-  expect(await audit(world.tenant.name)).toMatchObject([{ act: 'tenant.sync_requested', role: 'ops_act', via: 'web' }]);
-  const table = await runCli(['audit', '--by', 'ann'], environment);
-  expect(table.stdout).toMatch(/tenant\.sync_requested.*Ann.*ops_act/);
-  running.interrupt();
-  const { code, stderr } = await running.ended;
-  expect([code, stderr]).toEqual([0, expect.stringContaining('stopped')]);
-  // Neither the cookie nor a token is logged.
-  expect(stderr).not.toContain(cookie.split('=')[1]);
-});
+    const audit = async (...more: string[]) =>
+      JSON.parse((await runCli(['audit', ...more, '--json'], environment)).stdout).audit;
+    expect((await audit()).map((line: { act: string; actor: string }) => `${line.act} ${line.actor}`)).toEqual([
+      'session.ended Bob',
+      'tenant.sync_requested Ann',
+      'sign_in.local Ann',
+    ]);
+    expect(await audit(world.tenant.name)).toMatchObject([
+      { act: 'tenant.sync_requested', role: 'ops_act', via: 'web' },
+    ]);
+    const table = await runCli(['audit', '--by', 'ann'], environment);
+    expect(table.stdout).toMatch(/tenant\.sync_requested.*Ann.*ops_act/);
+    running.interrupt();
+    const { code, stderr } = await running.ended;
+    expect([code, stderr]).toEqual([0, expect.stringContaining('stopped')]);
+    // Neither the cookie nor a token is logged.
+    expect(stderr).not.toContain(cookie.split('=')[1]);
+  },
+);
 
 test.runIf(isDeep)('the portal takes a role, and says which command is missing', async ({ onTestFinished }) => {
   const world = await openWorld({ users: 3, onEnd: onTestFinished });

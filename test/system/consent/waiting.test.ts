@@ -116,7 +116,7 @@ test.each(['before the person signed in', 'after the person signed in'])(
   },
 );
 
-test('a tenant that the vendor named is connected at once, even while others ask for it', async () => {
+test.runIf(isDeep)('a tenant that the vendor named is connected at once, even while others ask for it', async () => {
   const tenant = world.nextTenant();
   world.simulator.consents.grant(tenant.tenantId);
   const { shown } = await lie(tenant, 'thief-3');
@@ -133,7 +133,7 @@ test('a tenant that the vendor named is connected at once, even while others ask
   ]);
 });
 
-test('a rejected consent is reported, and a new attempt needs a new invitation', async () => {
+test.runIf(isDeep)('a rejected consent is reported, and a new attempt needs a new invitation', async () => {
   const tenant = world.nextTenant();
   world.simulator.consents.grant(tenant.tenantId);
   const browser = openBrowser();
@@ -180,7 +180,7 @@ describe('one sign-in', () => {
     expect(shown.text).toMatch(/<a class="button" href="[^"]*\/invitation\/[^"]*">Start again/);
   });
 
-  test('expires while its page is open', async () => {
+  test.runIf(isDeep)('expires while its page is open', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'ended');
     await world.database.raw('update entra_sync.consent_steps set expires_at = now() where tenant_id = ?', [
@@ -191,16 +191,20 @@ describe('one sign-in', () => {
     expect([late.status, await askedBy(tenant)]).toEqual([409, []]);
   });
 
-  test('has one next step for both buttons: of two tabs one succeeds, and the back button repeats nothing', async () => {
-    const tenant = world.nextTenant();
-    const { browser, shown } = await lie(tenant, 'tabs');
-    const both = await Promise.all([browser.press(shown, 'Check again'), browser.press(shown, 'Consent again')]);
-    expect(both.filter(({ text }) => /This step was already done/.test(text))).toHaveLength(1);
-    for (const label of ['Check again', 'Consent again']) expect((await browser.press(shown, label)).status).toBe(409);
-    expect((await stepsOf(tenant)).length).toBeLessThanOrEqual(1);
-  });
+  test.runIf(isDeep)(
+    'has one next step for both buttons: of two tabs one succeeds, and the back button repeats nothing',
+    async () => {
+      const tenant = world.nextTenant();
+      const { browser, shown } = await lie(tenant, 'tabs');
+      const both = await Promise.all([browser.press(shown, 'Check again'), browser.press(shown, 'Consent again')]);
+      expect(both.filter(({ text }) => /This step was already done/.test(text))).toHaveLength(1);
+      for (const label of ['Check again', 'Consent again'])
+        expect((await browser.press(shown, label)).status).toBe(409);
+      expect((await stepsOf(tenant)).length).toBeLessThanOrEqual(1);
+    },
+  );
 
-  test('belongs to one browser: its check is invalid in another one', async () => {
+  test.runIf(isDeep)('belongs to one browser: its check is invalid in another one', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'forwarded');
     const stranger = openBrowser();
@@ -212,7 +216,7 @@ describe('one sign-in', () => {
     expect((await browser.press(shown, 'Check again')).status).toBe(202);
   });
 
-  test('cannot check again after the invitation was withdrawn', async () => {
+  test.runIf(isDeep)('cannot check again after the invitation was withdrawn', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'withdrawn');
     world.simulator.consents.grant(tenant.tenantId);
@@ -221,7 +225,7 @@ describe('one sign-in', () => {
     expect(await askedBy(tenant)).toEqual([]);
   });
 
-  test('cannot check again after the invitation expired', async () => {
+  test.runIf(isDeep)('cannot check again after the invitation expired', async () => {
     const tenant = world.nextTenant();
     const { browser, shown } = await lie(tenant, 'expired');
     world.simulator.consents.grant(tenant.tenantId);
@@ -241,32 +245,35 @@ describe('one sign-in', () => {
   });
 });
 
-test('connect and doctor report whether id tokens of the registration contain roles (unknown, no, yes), and the cure', async () => {
-  const { clientId } = world.simulator.options;
-  const told = async () => describeRegistration(await readRegistration(world.database, clientId));
-  const signIn = async () => signInAs(openBrowser(), await world.invite('tells'), principalOf(world.nextTenant()));
-  await world.database.raw('delete from entra_sync.registrations');
-  expect(await told()).toEqual({ says: expect.stringMatching(/^not known yet/), value: true });
-  await signIn();
-  const [running, doctor] = [
-    startCli(['connect', '--port', String(await freePort()), '--host', 'localhost'], world.environment),
-    await cli('doctor', '--json'),
-  ];
-  const no = /id tokens tell no directory roles .*waits for tenant approve -> .*groupMembershipClaims/;
-  expect(await running.shows(/directory roles[^\n]*\n/)).toMatch(no);
-  running.interrupt();
-  const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string }[] };
-  expect(checks.find(({ check }) => check === 'consent: roles')).toMatchObject({
-    state: 'warning',
-    cure: expect.stringContaining('Add groups claim'),
-  });
-  world.simulator.options.directoryRoles = true;
-  await signIn().finally(() => {
-    world.simulator.options.directoryRoles = false;
-  });
-  expect(await told()).toEqual({ says: expect.stringMatching(/^id tokens tell the directory roles/), value: true });
-  await running.ended;
-});
+test.runIf(isDeep)(
+  'connect and doctor report whether id tokens of the registration contain roles (unknown, no, yes), and the cure',
+  async () => {
+    const { clientId } = world.simulator.options;
+    const told = async () => describeRegistration(await readRegistration(world.database, clientId));
+    const signIn = async () => signInAs(openBrowser(), await world.invite('tells'), principalOf(world.nextTenant()));
+    await world.database.raw('delete from entra_sync.registrations');
+    expect(await told()).toEqual({ says: expect.stringMatching(/^not known yet/), value: true });
+    await signIn();
+    const [running, doctor] = [
+      startCli(['connect', '--port', String(await freePort()), '--host', 'localhost'], world.environment),
+      await cli('doctor', '--json'),
+    ];
+    const no = /id tokens tell no directory roles .*waits for tenant approve -> .*groupMembershipClaims/;
+    expect(await running.shows(/directory roles[^\n]*\n/)).toMatch(no);
+    running.interrupt();
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { check: string }[] };
+    expect(checks.find(({ check }) => check === 'consent: roles')).toMatchObject({
+      state: 'warning',
+      cure: expect.stringContaining('Add groups claim'),
+    });
+    world.simulator.options.directoryRoles = true;
+    await signIn().finally(() => {
+      world.simulator.options.directoryRoles = false;
+    });
+    expect(await told()).toEqual({ says: expect.stringMatching(/^id tokens tell the directory roles/), value: true });
+    await running.ended;
+  },
+);
 
 test('doctor names a waiting tenant with the cure, and checks what it can of it', async () => {
   const tenant = world.nextTenant();

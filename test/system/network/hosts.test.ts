@@ -3,7 +3,7 @@ import { describe, expect, type onTestFinished, test } from 'vitest';
 import { createTenant, type Intervention, startSimulator } from '../../../src/simulator/index.ts';
 import { certificateFor, trustFile } from '../../support/certificates.ts';
 import { expectOneLine, runProcess, temporaryDirectory } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { failureOf, isDeltaRequest, openWorld, trust, type World } from '../../support/system.ts';
 
 async function worldOf(onEnd: typeof onTestFinished) {
@@ -57,7 +57,7 @@ describe.concurrent('rule 13: TLS is verified', () => {
     expect(asked(world, isTokenRequest) + asked(world, isDeltaRequest), 'what was sent in spite of it').toBe(0);
   });
 
-  test('one that NODE_EXTRA_CA_CERTS names is accepted', async ({ onTestFinished }) => {
+  test.runIf(isDeep)('one that NODE_EXTRA_CA_CERTS names is accepted', async ({ onTestFinished }) => {
     const { world, environment, directory } = await worldOf(onTestFinished);
     const own = await certificateFor('localhost');
     world.simulator.presentCertificate(own);

@@ -111,7 +111,7 @@ test.runIf(isDeep)(
   },
 );
 
-test('its connections are cut: it logs that, and keeps working', async () => {
+test.runIf(isDeep)('its connections are cut: it logs that, and keeps working', async () => {
   const fleet = await openFleet({ count: 1, users: 2 });
   const worker = fleet.worker();
   await untilCycles(fleet, 1);
