@@ -268,6 +268,8 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
   const world = await openWorld({ users: 5, onEnd: ((work: () => unknown) => cleanups.push(work)) as never });
   try {
     const books = new Books();
+    // The shipped settings have a pattern for mobilePhone, which the values of these steps do not match.
+    await takeStep(world, books, { step: 'settings', rules: books.rules });
     await world.cycle();
     await readDirectory(world, books);
     for (const one of steps) {
