@@ -12,6 +12,24 @@ export function kindsFilter(globs: readonly string[]): (kind: string) => boolean
 /** Returns whether a glob of kinds is written as one: words with dots, and stars. */
 export const isKindGlob = (text: string) => /^[a-z_.*]{1,60}$/.test(text);
 
+/** A change of a lot. Values of private fields are left out. */
+export type ToldChange = {
+  readonly change_id: string;
+  readonly tenant_id: string;
+  readonly at: Date;
+  readonly cycle_id: string | null;
+  readonly actor: string;
+  readonly kind: string;
+  readonly account_id: string | null;
+  readonly group_id: string | null;
+  readonly member_group_id: string | null;
+  readonly before: unknown;
+  readonly after: unknown;
+};
+
+/** Of a change its ids alone, the names of its fields too, or its values and actor too. */
+export type Told = 'none' | 'names' | 'all';
+
 /** The answer of an address: its HTTP status, or none with the reason. */
 export type Attempt = {
   readonly status: number | null;

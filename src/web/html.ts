@@ -1,16 +1,9 @@
 // HTML templates that escape every value.
 import { createHash } from 'node:crypto';
+import { escaped } from '../words/template.ts';
 
 /** Text that is HTML already. */
 export type Html = { readonly html: string };
-
-const escapes: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
 
 /** Returns HTML from a template. Escapes values unless they are HTML, and joins lists. */
 export function html(
@@ -24,9 +17,7 @@ export function html(
 
 function show(value: string | number | Html | readonly Html[] | undefined): string {
   if (typeof value === 'object') return 'html' in value ? value.html : value.map((one) => one.html).join('');
-  return String(value ?? '')
-    .toWellFormed()
-    .replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
+  return escaped(String(value ?? ''));
 }
 
 export const nothing: Html = { html: '' };

@@ -1,22 +1,5 @@
 // The message that a webhook is sent: ids, by choice the names of the changed fields, by choice their values.
-
-/** A change as the store hands it over, with values of private fields left out. */
-export type ToldChange = {
-  readonly change_id: string;
-  readonly tenant_id: string;
-  readonly at: Date;
-  readonly cycle_id: string | null;
-  readonly actor: string;
-  readonly kind: string;
-  readonly account_id: string | null;
-  readonly group_id: string | null;
-  readonly member_group_id: string | null;
-  readonly before: unknown;
-  readonly after: unknown;
-};
-
-/** Of a change its ids alone, the names of its fields too, or its values and actor too. */
-export type Told = 'none' | 'names' | 'all';
+import type { Told, ToldChange } from '../rules/webhooks.ts';
 
 type Message = { readonly webhookId: string; readonly at: Date };
 

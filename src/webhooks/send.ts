@@ -1,8 +1,8 @@
 // One lot to one webhook: body, signature, request; a notice by mail where the address is one.
 import type { Notice } from '../rules/notices.ts';
-import type { NoticeForm } from '../rules/webhooks.ts';
+import type { NoticeForm, Told, ToldChange } from '../rules/webhooks.ts';
 import { type MailServer, sendMail } from './mail.ts';
-import { changesBody, resetBody, type Told, type ToldChange } from './message.ts';
+import { changesBody, resetBody } from './message.ts';
 import { noticeBody, noticeMail } from './notice.ts';
 import { type Answer, type PostOptions, post } from './post.ts';
 import { signatureHeaders } from './signature.ts';

@@ -171,7 +171,9 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-const escaped = (text: string) => text.toWellFormed().replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
+/** Returns a text as HTML, for between tags or in a quoted attribute. Half a surrogate pair becomes U+FFFD. */
+export const escaped = (text: string) =>
+  text.toWellFormed().replaceAll(/[&<>"']/g, (character) => escapes[character] ?? '');
 
 const headings = ['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } }));
 

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { changeKinds } from '../../rules/change-kinds.ts';
-import { isKindGlob, kindsFilter } from '../../rules/webhooks.ts';
+import { isKindGlob, kindsFilter, type Told } from '../../rules/webhooks.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { addWebhook } from '../../store/webhooks/webhooks.ts';
 import { problemOfUrl } from '../../webhooks/addresses.ts';
@@ -62,7 +62,7 @@ async function add(run: Run, url: string, options: AddOptions): Promise<undefine
         : 'give one like https://app.example.com/hook; --insecure-local allows this machine',
     });
   }
-  const told = ['none', 'names', 'all'].find((one) => one === options.values) as 'none' | 'names' | 'all' | undefined;
+  const told = ['none', 'names', 'all'].find((one) => one === options.values) as Told | undefined;
   if (told === undefined) {
     throw new ExpectedError('usage', `--values is ${JSON.stringify(options.values.slice(0, 20))}`, {
       cure: 'give none, names or all',

@@ -1,7 +1,7 @@
 // The lots of a webhook: claimed by one worker, fixed before they are sent, and done when they were taken (rule 52).
 import { randomUUID } from 'node:crypto';
 import type { Notice } from '../../rules/notices.ts';
-import { kindsFilter, lotOf, lotSize, type NoticeForm } from '../../rules/webhooks.ts';
+import { kindsFilter, lotOf, lotSize, type NoticeForm, type Told, type ToldChange } from '../../rules/webhooks.ts';
 import { type Database, rows, sqlState, type Transaction, written } from '../database/pool.ts';
 import { fixNotice } from './notices.ts';
 
@@ -10,32 +10,17 @@ export type ClaimedWebhook = {
   readonly tenant_id: string | null;
   readonly url: string;
   readonly kinds: readonly string[];
-  readonly told: 'none' | 'names' | 'all';
+  readonly told: Told;
   readonly insecure_local: boolean;
   readonly form: 'changes' | NoticeForm;
   readonly claim: string;
-};
-
-/** A change of a lot. Values of private fields are left out. */
-export type LotChange = {
-  readonly change_id: string;
-  readonly tenant_id: string;
-  readonly at: Date;
-  readonly cycle_id: string | null;
-  readonly actor: string;
-  readonly kind: string;
-  readonly account_id: string | null;
-  readonly group_id: string | null;
-  readonly member_group_id: string | null;
-  readonly before: unknown;
-  readonly after: unknown;
 };
 
 /** A fixed lot: its changes, word that the feed was reset, or a notice. */
 export type Lot = {
   readonly id: string;
   readonly at: Date;
-  readonly changes: readonly LotChange[] | 'reset' | { readonly notice: Notice };
+  readonly changes: readonly ToldChange[] | 'reset' | { readonly notice: Notice };
   readonly failures: number;
   readonly failingMs: number;
 };
@@ -147,7 +132,7 @@ async function lookAt(database: Database, { webhook_id: id, claim }: ClaimedWebh
   return found;
 }
 
-type FeedChange = LotChange & { readonly position: string };
+type FeedChange = ToldChange & { readonly position: string };
 
 const read = (database: Database, after: string, limit: number) =>
   rows<FeedChange>(
@@ -228,9 +213,9 @@ async function fix(
 async function fixedChanges(
   database: Database,
   { position, lot_changes: ids }: Standing,
-): Promise<readonly LotChange[] | 'reset'> {
+): Promise<readonly ToldChange[] | 'reset'> {
   if (ids === null) return 'reset';
-  const found = new Map<string, LotChange>();
+  const found = new Map<string, ToldChange>();
   const wanted = new Set(ids);
   let after = position;
   try {

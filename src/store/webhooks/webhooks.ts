@@ -1,6 +1,6 @@
 // Webhooks as rows: made, shown, paused and taken away.
 import { randomBytes } from 'node:crypto';
-import type { NoticeForm } from '../../rules/webhooks.ts';
+import type { NoticeForm, Told } from '../../rules/webhooks.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
 import { numberBatches } from '../feed/batches.ts';
@@ -11,7 +11,7 @@ export type NewWebhook = {
   readonly url: string;
   /** Globs; empty: all kinds. */
   readonly kinds: readonly string[];
-  readonly told: 'none' | 'names' | 'all';
+  readonly told: Told;
   readonly insecureLocal: boolean;
   readonly form: 'changes' | NoticeForm;
   readonly actor: string;
@@ -23,7 +23,7 @@ export type ListedWebhook = {
   readonly tenant_name: string | null;
   readonly url: string;
   readonly kinds: readonly string[];
-  readonly told: 'none' | 'names' | 'all';
+  readonly told: Told;
   readonly insecure_local: boolean;
   readonly form: 'changes' | NoticeForm;
   readonly state: 'active' | 'paused';
