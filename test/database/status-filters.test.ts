@@ -1,7 +1,8 @@
 // The filters of `status --only`.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
-import { type Database, openDatabase } from '../../src/store/database/pool.ts';
+import { listTenants } from '../../src/store/console/tenants.ts';
+import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { readStatus, type StatusFilter } from '../../src/store/tenants/status.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
@@ -98,4 +99,28 @@ test('held: removals wait for a person', async () => {
     { held },
   );
   expect(await namesOf('held')).toEqual(['x held']);
+});
+
+test('of each tenant the last cycle alone is read, however many are kept', async () => {
+  const tenantIds = [
+    await tenant('n long kept', { provisional: false }),
+    await tenant('o long kept', { provisional: false }),
+  ];
+  await database.raw(
+    `insert into entra_sync.cycles (tenant_id, kind, actor, fence, outcome, settings_version, streams)
+     select t.id, 'incremental', 'test', n, 'committed', 1, '{}'
+       from unnest(?::uuid[]) t (id) cross join generate_series(1, 500) n`,
+    [tenantIds],
+  );
+  await database.raw('analyze entra_sync.cycles');
+  await inTransaction(database, async (work) => {
+    expect((await readStatus(work, null)).filter((one) => one.last_outcome === 'committed').length).toBeGreaterThan(1);
+    await listTenants(work, { after: null, limit: 50 });
+    const [cycles] = await rows<{ read: string }>(
+      work,
+      `select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_all_tables
+        where schemaname = 'entra_sync' and relname = 'cycles'`,
+    );
+    expect(Number(cycles?.read)).toBeLessThan(200);
+  });
 });

@@ -75,7 +75,7 @@ export function listTenants(
               select c.cycle_id, c.outcome in ('failed', 'partial') as failed, (
                        select coalesce(sum((s.value ->> n.name)::int), 0)::int
                          from jsonb_each(c.streams) s cross join unnest(:effects::text[]) as n (name)) as changes
-                from directory.cycles c
+                from entra_sync.cycles c
                where c.tenant_id = x.tenant_id and c.kind <> 'on_demand' and c.outcome <> 'running'
                order by c.cycle_id desc limit ${barsShown}) d order by d.cycle_id) as bars
        from (

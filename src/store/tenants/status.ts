@@ -72,9 +72,12 @@ export const isOf: Readonly<Record<StatusFilter, string>> = {
           < clock_timestamp() - 2 * ${intervalOf('t.tenant_id')}`,
 };
 
-/** Joins the last cycle of tenant `t` as `c`, and whether its process is alive as `h`. */
+/**
+ * Joins the last cycle of tenant `t` as `c`, and whether its process is alive as `h`. The view of cycles would sort all that
+ * are kept of each tenant, months of them.
+ */
 export const lastCycle = `left join lateral (
-         select outcome, streams, kind, finished_at, error_code, error_message from directory.cycles
+         select outcome, streams, kind, finished_at, error_code, error_message from entra_sync.cycles
           where tenant_id = t.tenant_id and kind <> 'on_demand' order by cycle_id desc limit 1) c on true
        left join lateral (
          select expires_at > clock_timestamp() as alive from entra_sync.heartbeats
@@ -167,7 +170,7 @@ export async function readCycles(database: Database, tenantId: string, limit: nu
   return rows<CycleRow>(
     database,
     `select cycle_id, kind, started_at, finished_at, outcome, streams, error_message
-       from directory.cycles where tenant_id = :tenantId and kind <> 'on_demand' order by cycle_id desc limit :limit`,
+       from entra_sync.cycles where tenant_id = :tenantId and kind <> 'on_demand' order by cycle_id desc limit :limit`,
     { tenantId, limit },
   );
 }
