@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asked, handed, joins } from '../support/natural-joins.ts';
+import { answersOf, asked, handed } from '../support/natural-joins.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { rowsRead } from '../support/plans.ts';
 import { readingWorld } from '../support/reading-world.ts';
@@ -32,17 +32,6 @@ beforeAll(async () => {
 
 afterAll(() => store.close());
 
-/** The answers of all questions, by name. */
-async function answers(reader: Client): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (const { name, sql } of joins) {
-    const values = sql.includes('$1') ? ['Department 3'] : [];
-    const { rows } = await reader.query({ name, text: asked(sql), values });
-    found[name] = rows.length === 1 ? Number(Object.values(rows[0] as object)[0]) : rows.length;
-  }
-  return found;
-}
-
 describe.each(['before ANALYZE', 'after ANALYZE'])('%s', (when) => {
   beforeAll(async () => {
     if (when === 'after ANALYZE') await store.database.raw('analyze');
@@ -51,7 +40,7 @@ describe.each(['before ANALYZE', 'after ANALYZE'])('%s', (when) => {
   test.each(['open', 'tenant-bound'])(
     `rule 30: each of ten joins takes less than ${limit} (role: %s)`,
     async (grant) => {
-      const found = await answers(readers.get(grant) ?? expect.unreachable());
+      const found = await answersOf(readers.get(grant) ?? expect.unreachable());
       expect(Object.keys(found)).toHaveLength(10);
       const own = Number(found['in no group']);
       expect(own).toBe(grant === 'open' ? 51 : 50);

@@ -1,4 +1,5 @@
 // The joins of the views that a developer writes first, and that an ORM makes of its relations (docs/contract.md).
+import type { Client } from 'pg';
 
 /** A question with the names of its relations as they are: `{accounts}`, `{groups}`, `{memberships}`, `{effective}`. */
 export type Question = { readonly name: string; readonly sql: string };
@@ -98,4 +99,15 @@ export const handed: readonly Question[] = [
 export function asked(sql: string, schema = 'directory'): string {
   const effective = `${schema}.effective_memberships`;
   return sql.replaceAll(/\{(\w+)\}/g, (_, name: string) => (name === 'effective' ? effective : `${schema}.${name}`));
+}
+
+/** The answers of all questions, by name. */
+export async function answersOf(reader: Client): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const { name, sql } of joins) {
+    const values = sql.includes('$1') ? ['Department 3'] : [];
+    const { rows } = await reader.query({ name, text: asked(sql), values });
+    found[name] = rows.length === 1 ? Number(Object.values(rows[0] as object)[0]) : rows.length;
+  }
+  return found;
 }
