@@ -3275,9 +3275,15 @@ create table entra_sync.tenants (
   assigned_winners jsonb,
   notice text,
   notice_at timestamp with time zone,
+  permissions text[],
+  permissions_since timestamp with time zone,
+  credential_kind text,
+  credential_ends_at timestamp with time zone,
   constraint tenants_pkey PRIMARY KEY (tenant_id),
+  constraint tenants_credential_kind_check CHECK ((credential_kind = ANY (ARRAY['secret'::text, 'certificate'::text, 'federated'::text, 'managed_identity'::text]))),
   constraint tenants_manual_roles_check CHECK ((manual_roles <@ ARRAY['user'::text, 'manager'::text])),
   constraint tenants_not_nil CHECK ((tenant_id <> '00000000-0000-0000-0000-000000000000'::uuid)),
+  constraint tenants_permissions_check CHECK (((cardinality(permissions) <= 40) AND (octet_length(array_to_string(permissions, ''::text)) <= 3200))),
   constraint tenants_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'active'::text, 'quarantined'::text, 'disconnected'::text])))
 );
 CREATE TRIGGER assigned_anew BEFORE UPDATE OF nested_left_out ON entra_sync.tenants FOR EACH ROW WHEN (((old.nested_left_out IS DISTINCT FROM new.nested_left_out) AND (new.assigned_at IS NOT NULL))) EXECUTE FUNCTION entra_sync.assigned_anew();
@@ -3302,6 +3308,10 @@ comment on column entra_sync.tenants.assign_next_at is 'The first start or end a
 comment on column entra_sync.tenants.assigned_winners is 'The winners of each slot that `assigned` is made with. Null: all accounts are to be looked at again.';
 comment on column entra_sync.tenants.notice is 'The last mass change in words, without names of people; null once acknowledged.';
 comment on column entra_sync.tenants.notice_at is 'When it was committed. It is shown for seven days.';
+comment on column entra_sync.tenants.permissions is 'The application permissions (claim roles) of the last access token, refused or not. Null: no cycle has noted one yet.';
+comment on column entra_sync.tenants.permissions_since is 'When a cycle first got a token with exactly these permissions.';
+comment on column entra_sync.tenants.credential_kind is 'The kind of credential that the token was got with.';
+comment on column entra_sync.tenants.credential_ends_at is 'When its certificate ends. Null for other kinds: a secret and a federated token do not show their end.';
 
 create table entra_sync.told_troubles (
   webhook_id uuid not null,

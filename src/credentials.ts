@@ -5,7 +5,6 @@ import { resolve } from 'node:path';
 import { readSecret, readSecretFile, unreadableCure } from './environment.ts';
 import { ExpectedError } from './errors.ts';
 import type { AppCredential } from './graph/app-credential.ts';
-import { readClientCertificate } from './graph/client-certificate.ts';
 import type { CredentialReference, SecretReference } from './settings/settings.ts';
 
 const ways =
@@ -132,15 +131,6 @@ export function readTenantCredential(variables: NodeJS.ProcessEnv, reference: Cr
   }
   const { value, holder } = resolveReference(variables, secret, 'secret');
   return { kind: 'secret', clientId, ofTenant: true, holder, secret: value };
-}
-
-/**
- * Returns when a certificate expires; undefined for other credentials. Throws `credential_refused` or
- * `credential_missing` for an unusable one.
- */
-export function credentialEnd(credential: AppCredential): Date | undefined {
-  if (credential.kind !== 'certificate') return undefined;
-  return new Date(readClientCertificate(credential).certificate.validTo);
 }
 
 function resolveReference(

@@ -4,11 +4,12 @@ import { ExpectedError, errorCodeOf, exitCodeOf } from '../errors.ts';
 import type { GraphReader } from '../graph/reader.ts';
 import { type Log, nameTenantInLog } from '../logger.ts';
 import { type CycleOutcome, outcomeOf } from '../rules/outcome.ts';
+import { keptRoles } from '../rules/roles.ts';
 import { type Stream, streams } from '../rules/streams.ts';
 import type { Settings, SettingsDocument } from '../settings/settings.ts';
 import type { ChangeSample } from '../store/commit/change-sample.ts';
 import { openLists, type RemovalList } from '../store/commit/removal-lists.ts';
-import { type CycleKind, closeCycle, openCycle, type StreamReport } from '../store/cycle/cycles.ts';
+import { type CycleKind, closeCycle, openCycle, type StoredAccess, type StreamReport } from '../store/cycle/cycles.ts';
 import { acquireLease, type Lease, type LeaseTimes } from '../store/cycle/lease.ts';
 import { type Database, tellDatabaseError } from '../store/database/pool.ts';
 import { readTenantState, type TenantState } from '../store/stage/tenant-state.ts';
@@ -188,6 +189,7 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
       intervalMs,
       sinceStartMs: sinceStartMs(),
       chance: random(),
+      access: accessOf(cycle.reader),
       retention: { changesMs, cyclesMs },
     });
   };
@@ -203,6 +205,12 @@ async function close(cycle: Cycle, ended: StreamsRun, { outcome, lists }: Judged
     seconds: seconds(),
     ...{ streams: reports, failures, unfinished, lists, sinceMs, firstLoad, sample },
   };
+}
+
+/** Returns the facts of the token as they are stored: a token may name anything, so its roles are bounded. */
+function accessOf(reader: GraphReader): StoredAccess | undefined {
+  const access = reader.access();
+  return access && { ...access, roles: keptRoles(access.roles) };
 }
 
 // The reason says that nothing was changed, which is true of the row alone.

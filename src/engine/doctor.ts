@@ -1,7 +1,7 @@
 // Checks the installation step by step, each with its cure. Tenants: doctor-tenant.ts.
-import { credentialEnd } from '../credentials.ts';
 import { ExpectedError } from '../errors.ts';
 import type { AppCredential } from '../graph/app-credential.ts';
+import { credentialEnd } from '../graph/client-certificate.ts';
 import type { Cloud } from '../graph/clouds.ts';
 import type { TokenSource } from '../graph/credential.ts';
 import { askHost, lookUpHost } from '../graph/probe.ts';

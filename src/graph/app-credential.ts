@@ -1,5 +1,14 @@
 // The credential with which an application signs in.
 
+/** The facts of a tenant's last access token, refused or not, and of the credential that it was got with. None is secret. */
+export type Access = {
+  /** The application permissions of the token, as it names them. */
+  readonly roles: readonly string[];
+  readonly credential: AppCredential['kind'];
+  /** When the certificate ends; null for other credentials, which do not tell. */
+  readonly endsAt: Date | null;
+};
+
 /** An application's credential; `holder` names where it is kept, for messages. */
 export type AppCredential = {
   readonly clientId: string;

@@ -34,6 +34,15 @@ export function readClientCertificate(credential: Extract<AppCredential, { kind:
   return { certificate, key };
 }
 
+/**
+ * Returns when a certificate expires; undefined for other credentials. Throws `credential_refused` or
+ * `credential_missing` for an unusable one.
+ */
+export function credentialEnd(credential: AppCredential): Date | undefined {
+  if (credential.kind !== 'certificate') return undefined;
+  return new Date(readClientCertificate(credential).certificate.validTo);
+}
+
 function attempt<Answer>(work: () => Answer): Answer | undefined {
   try {
     return work();

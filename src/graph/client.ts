@@ -8,6 +8,7 @@ import {
   TelemetryHandler,
 } from '@microsoft/microsoft-graph-client';
 import { ExpectedError } from '../errors.ts';
+import type { Access } from './app-credential.ts';
 import { BodyNotUtf8, BodyTooLarge, maxGraphBytes, readBody } from './body.ts';
 import type { TokenSource } from './credential.ts';
 import { networkCode } from './network-code.ts';
@@ -20,6 +21,8 @@ export type GraphClient = {
   readonly origin: string;
   /** Only gets an access token. Throws what {@link GraphClient.send} throws. */
   signIn(signal: AbortSignal): Promise<void>;
+  /** Returns the facts of the last token that was issued; undefined before the first. */
+  access(): Access | undefined;
   /**
    * Sends one GET, or the `$batch` of GETs in `batch`, to exactly `url` and returns the answer, whatever its status.
    * An answer beyond `mostBytes` is not read to its end. Calls `onSend` once there is an access token: without one nothing is sent. Throws RequestFailed for network faults
@@ -73,6 +76,7 @@ export function openGraphClient(options: {
   });
   return {
     origin,
+    access: () => tokens.access(),
     signIn: async (signal) => {
       await tokens.token({ signal: limited(signal) }).catch((error: unknown) => {
         throw requestFailure(error, signal, requestTimeoutMs);

@@ -5,8 +5,8 @@ import type { AccessToken, TokenCredential } from '@azure/identity';
 import { readSecretFile } from '../environment.ts';
 import { ExpectedError } from '../errors.ts';
 import { judgeRoles } from '../rules/roles.ts';
-import type { AppCredential } from './app-credential.ts';
-import { readClientCertificate } from './client-certificate.ts';
+import type { Access, AppCredential } from './app-credential.ts';
+import { credentialEnd } from './client-certificate.ts';
 import type { Cloud } from './clouds.ts';
 import { identityOptions, type LastAnswer } from './identity-http.ts';
 import {
@@ -42,6 +42,8 @@ function proofOf(read: () => AppCredential): unknown {
 export type TokenSource = {
   /** Returns the current access token. `renew` first drops the kept one, because Graph has just refused it. */
   token(options?: { renew?: boolean; signal?: AbortSignal }): Promise<string>;
+  /** Returns the facts of the last token that was issued, also of one that was refused; undefined before the first. */
+  access(): Access | undefined;
 };
 
 /**
@@ -59,14 +61,19 @@ export function openTokenSource(options: {
   customer?: () => Promise<Customer | undefined>;
 }): TokenSource {
   let held: AccessToken | undefined;
+  let issued: Access | undefined;
   let asking: Promise<AccessToken> | undefined;
   return {
+    access: () => issued,
     token: async ({ renew = false, signal } = {}) => {
       if (renew) held = asking = undefined;
       if (held && Date.now() < held.expiresOnTimestamp - renewBeforeMs) return held.token;
       // The streams of a cycle share one sign-in.
       if (!asking) {
-        const work = askToken(options);
+        const onIssued = (access: Access) => {
+          issued = access;
+        };
+        const work = askToken({ ...options, onIssued });
         asking = work;
         const done = (access?: AccessToken) => {
           if (asking !== work) return;
@@ -94,16 +101,20 @@ async function askToken(options: {
   cloud: Cloud;
   allowRoles: readonly string[];
   customer?: () => Promise<Customer | undefined>;
+  onIssued: (access: Access) => void;
 }): Promise<AccessToken> {
-  const { tenantId, cloud, allowRoles, customer = async () => undefined } = options;
+  const { tenantId, cloud, allowRoles, customer = async () => undefined, onIssued } = options;
   const credential = options.credential();
   const last: LastAnswer = {};
   try {
+    // An unusable certificate is refused here: the libraries would only report that there is no token.
+    const endsAt = credentialEnd(credential) ?? null;
     // A new credential has an empty cache, which is the only documented way to force a new token.
     const made = await makeCredential(tenantId, credential, cloud, last);
     const access = await made.getToken(`${cloud.graphOrigin}/.default`);
     if (!access) throw new ExpectedError('sign_in_failed', `no token for tenant ${tenantId} was issued`);
     requirePlain(access.token, tenantId);
+    onIssued({ roles: rolesOf(access.token), credential: credential.kind, endsAt });
     // Checked before the token is kept: the next caller must not get a refused one.
     await requireRoles(access.token, tenantId, allowRoles, customer);
     return access;
@@ -131,7 +142,6 @@ async function makeCredential(
     case 'secret':
       return new azure.ClientSecretCredential(tenantId, clientId, credential.secret, settings);
     case 'certificate':
-      readClientCertificate(credential);
       return new azure.ClientCertificateCredential(
         tenantId,
         clientId,

@@ -4,6 +4,7 @@ import pRetry, { AbortError } from 'p-retry';
 import { ExpectedError } from '../errors.ts';
 import { judgeFailure } from '../rules/failures.ts';
 import { parseJson } from '../rules/json.ts';
+import type { Access } from './app-credential.ts';
 import type { Answer, GraphClient } from './client.ts';
 import { endpointOf } from './endpoints.ts';
 import { finalError } from './final-error.ts';
@@ -83,6 +84,8 @@ export type GraphReader = {
   fork(stream: string): GraphReader;
   /** Only gets an access token, under the policy. Throws what {@link GraphReader.getJson} throws. */
   signIn(): Promise<void>;
+  /** Returns the facts of the last access token, also of one that was refused; undefined before the first. */
+  access(): Access | undefined;
   /** Returns the number of requests sent so far, with retries, without sign-ins and requests that lacked a token. */
   requestCount(): number;
   /**
@@ -252,6 +255,7 @@ function makeReader(parts: ReaderParts, budget: Budget, stream: string | null): 
     origin: client.origin,
     fork: (name) => makeReader(parts, budget, name),
     signIn: () => underPolicy(() => client.signIn(signal)),
+    access: () => client.access(),
     requestCount: () => requests,
     getJson,
     tryJson,

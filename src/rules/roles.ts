@@ -63,3 +63,66 @@ export function judgeRoles(roles: readonly string[], allowed: readonly string[])
 export function rolesToAskFor(roles: readonly string[]): string[] {
   return streams.flatMap((stream) => missingRoles(roles, stream)?.slice(0, 1) ?? []);
 }
+
+const mostKept = 40;
+
+/**
+ * Returns the roles of a token that are worth keeping: at most forty, each like the name of a permission of Graph. Those
+ * that decide about reading come first.
+ */
+export function keptRoles(roles: readonly string[]): string[] {
+  const alike = [...new Set(roles)].filter(
+    (role) => role.length <= 80 && /^[A-Za-z][\w-]*(\.[A-Za-z][\w-]*)+$/.test(role),
+  );
+  const known = alike.filter((role) => readRoles.has(role)).sort();
+  const others = alike.filter((role) => !readRoles.has(role)).sort();
+  return [...known, ...others].slice(0, mostKept);
+}
+
+/** What a permission is needed for; `hidden` and `deleted` are read where it is granted, and nothing fails without. */
+export type Use = Stream | 'photos' | 'hidden' | 'deleted';
+
+export type JudgedRole = {
+  readonly role: string;
+  /** `beyond`: only reads, and nothing here needs it. `refused`: could do more than read, so no token with it is used. */
+  readonly state: 'granted' | 'missing' | 'beyond' | 'allowed' | 'refused';
+  readonly uses: readonly Use[];
+  /** The roles of which one would do, for a missing one. */
+  readonly oneOf: readonly string[];
+};
+
+const helpful: Readonly<Record<string, Use>> = { 'Member.Read.Hidden': 'hidden', 'Group.Read.All': 'deleted' };
+
+/** Judges the roles of a token one by one, the missing ones first. `allowed`: the setting `allowRoles`. */
+export function judgeEachRole(
+  roles: readonly string[],
+  { photos, allowed }: { photos: boolean; allowed: readonly string[] },
+): JudgedRole[] {
+  const needs: readonly (readonly [Use, readonly string[]])[] = [
+    ...streams.map((stream) => [stream, rolesFor[stream]] as const),
+    ...(photos ? [['photos', photoRoles] as const] : []),
+  ];
+  const missing = new Map<string, { uses: Use[]; oneOf: readonly string[] }>();
+  const used = new Map<string, Use[]>();
+  for (const [use, oneOf] of needs) {
+    // The least one that is granted does the work; broader ones beside it do none.
+    const role = oneOf.find((one) => roles.includes(one));
+    if (role !== undefined) used.set(role, [...(used.get(role) ?? []), use]);
+    else {
+      const [least = ''] = oneOf;
+      const before = missing.get(least);
+      // With photos missing too, only what suffices for both helps.
+      const both = before ? before.oneOf.filter((one) => oneOf.includes(one)) : oneOf;
+      missing.set(least, { uses: [...(before?.uses ?? []), use], oneOf: both });
+    }
+  }
+  const stateOf = (role: string) => (readRoles.has(role) ? 'beyond' : allowed.includes(role) ? 'allowed' : 'refused');
+  return [
+    ...[...missing].map(([role, one]) => ({ role, state: 'missing' as const, ...one })),
+    ...roles.map((role): JudgedRole => {
+      const help = helpful[role];
+      const uses = used.get(role) ?? (help ? [help] : []);
+      return { role, state: uses.length > 0 ? 'granted' : stateOf(role), uses, oneOf: [] };
+    }),
+  ];
+}

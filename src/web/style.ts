@@ -141,6 +141,7 @@ td.n, th.n { text-align: right; }
 td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
+@media (min-width: 44.01rem) { td .whole, th .whole { white-space: nowrap; } }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: var(--small); }
 .state::before { content: "●"; margin-right: .4em; color: var(--good); }
 .state.done::before { content: "✓"; }

@@ -107,7 +107,7 @@ async function openWindow({ width, height, colorScheme }: (typeof views)[number]
 }
 
 const pictures = process.env.SCREENSHOTS;
-const pictured: readonly string[] = ['tenants', 'tenant', 'person', 'removals', 'history', 'assignments'];
+const pictured: readonly string[] = ['tenants', 'tenant', 'person', 'removals', 'history', 'assignments', 'contacts'];
 
 const isWhole = isDeep || Boolean(pictures);
 // axe takes most of the time: in `npm test` it judges each kind of page once, in the deep run all.
@@ -185,7 +185,7 @@ describe.each(shown)('$name', (view) => {
       await page.goto(web.url + path);
       await look(page, view, name);
     };
-    const press = async (button: string, shows: '#preview' | '.error' | '#link', name: string) => {
+    const press = async (button: string, shows: '#preview' | '.error' | '#link' | '.done', name: string) => {
       await page
         .getByRole('button', { name: new RegExp(`^${button}( now)?$`) })
         .last()
@@ -234,6 +234,15 @@ describe.each(shown)('$name', (view) => {
     await at((await linkIn(page, 'tbody th a')) ?? '', 'a webhook');
     await at('/console/audit', 'the audit of all');
     await at(`${base}/audit`, 'the audit of a tenant');
+    await at(`${base}/contacts`, 'no contacts');
+    await page.locator('#contacts').fill('it@contoso.example\n<b>@x');
+    await press('Save', '.error', 'contacts that are wrong');
+    await page.locator('#contacts').fill('directory@contoso.example\nit@contoso.example');
+    await press('Save', '.done', 'contacts that are saved');
+    await at(`${base}/contacts`, 'contacts');
+    await page.goto(`${web.url}/console/t/${adatum.tenantId}/contacts`);
+    await page.locator('#contacts').fill(`${'x'.repeat(60)}@${'adatum-'.repeat(8)}it.example`);
+    await press('Save', '.done', 'a contact with a long address');
     await at(`/console/t/${adatum.tenantId}/audit?actor=none`, 'no line of the audit');
     expect(complaints).toEqual([]);
   });

@@ -45,6 +45,7 @@ const parts: Omit<flow.ConsentParts, 'database'> = {
   },
   // Without a token the answer contains the most links.
   tokens: () => ({
+    access: () => undefined,
     token: async () => {
       throw new ExpectedError('consent_missing', 'no consent yet', { cure: 'wait' });
     },

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CycleOutcome } from '../../src/rules/outcome.ts';
-import { closeCycle, openCycle } from '../../src/store/cycle/cycles.ts';
+import { closeCycle, openCycle, type StoredAccess } from '../../src/store/cycle/cycles.ts';
 import { acquireLease } from '../../src/store/cycle/lease.ts';
 import { makeDue, recordFailedStart, setPaused } from '../../src/store/cycle/next-cycle.ts';
 import { claimPersonRequest, claimTenantRequests, endRequests } from '../../src/store/queue/requests.ts';
@@ -30,7 +30,12 @@ async function tenant(columns: Record<string, unknown> = {}): Promise<string> {
 }
 
 /** Runs a cycle of the tenant with this end. */
-async function cycle(tenantId: string, outcome: CycleOutcome, code: string | null = null): Promise<void> {
+async function cycle(
+  tenantId: string,
+  outcome: CycleOutcome,
+  code: string | null = null,
+  access?: StoredAccess,
+): Promise<void> {
   const lease = await acquireLease(store.database, tenantId);
   const id = await openCycle(store.database, lease, { kind: 'incremental', actor: 'test', settingsVersion: 1 });
   await closeCycle(store.database, lease, id, {
@@ -40,6 +45,7 @@ async function cycle(tenantId: string, outcome: CycleOutcome, code: string | nul
     intervalMs: hour,
     sinceStartMs: hour / 4,
     chance: 0.5,
+    access,
     retention: { changesMs: 1_000 * hour, cyclesMs: 1_000 * hour },
   });
   await lease.release();
@@ -57,6 +63,40 @@ async function stateOf(tenantId: string) {
 }
 
 describe('an ended cycle', () => {
+  test('notes the permissions of its token when they differ, since when, and the end of the credential', async () => {
+    const tenantId = await tenant();
+    const noted = async () => {
+      const [row] = await ask<{
+        permissions: string[] | null;
+        since: string | null;
+        ends: string | null;
+        kind: string;
+      }>(
+        store,
+        `select permissions, permissions_since::text as since, credential_kind as kind,
+                extract(epoch from credential_ends_at)::bigint::text as ends
+           from entra_sync.tenants where tenant_id = :tenantId`,
+        { tenantId },
+      );
+      return row;
+    };
+    await cycle(tenantId, 'failed', 'graph_unavailable');
+    expect(await noted()).toEqual({ permissions: null, since: null, ends: null, kind: null });
+    const roles = ['GroupMember.Read.All', 'User.Read.All'];
+    await cycle(tenantId, 'committed', null, { roles, credential: 'secret', endsAt: null });
+    const first = await noted();
+    expect(first).toEqual({ permissions: roles, since: expect.any(String), ends: null, kind: 'secret' });
+    const endsAt = new Date('2027-01-02T03:04:05Z');
+    await cycle(tenantId, 'committed', null, { roles, credential: 'certificate', endsAt });
+    const ends = String(endsAt.getTime() / 1000);
+    expect(await noted()).toEqual({ ...first, ends, kind: 'certificate' });
+    await cycle(tenantId, 'failed', 'sign_in_failed');
+    expect(await noted(), 'a cycle without a token').toEqual({ ...first, ends, kind: 'certificate' });
+    await cycle(tenantId, 'failed', 'consent_missing', { roles: [], credential: 'certificate', endsAt });
+    const last = await noted();
+    expect([last?.permissions, last?.since === first?.since]).toEqual([[], false]);
+  });
+
   test('is followed by the next one an interval after its start', async () => {
     const id = await tenant();
     await cycle(id, 'committed');

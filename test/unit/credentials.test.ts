@@ -8,15 +8,9 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { afterAll, describe, expect, test } from 'vitest';
-import {
-  credentialEnd,
-  namesCredential,
-  ownsTenantId,
-  readCredential,
-  readTenantCredential,
-} from '../../src/credentials.ts';
+import { namesCredential, ownsTenantId, readCredential, readTenantCredential } from '../../src/credentials.ts';
 import { ExpectedError } from '../../src/errors.ts';
-import { readClientCertificate } from '../../src/graph/client-certificate.ts';
+import { credentialEnd, readClientCertificate } from '../../src/graph/client-certificate.ts';
 import { credentialFingerprint } from '../../src/graph/credential.ts';
 import { checkInstallationSettings, checkSettings, mergeDocuments } from '../../src/settings/settings.ts';
 import { noFiles } from './no-files.ts';

@@ -165,7 +165,10 @@ describe('faults', () => {
   test('the error of a failed sign-in is thrown unchanged, and nothing is sent', async () => {
     const graph = scriptGraph({});
     const refused = new Error('no token');
-    const client = openGraphClient({ origin, tokens: { token: () => Promise.reject(refused) } });
+    const client = openGraphClient({
+      origin,
+      tokens: { token: () => Promise.reject(refused), access: () => undefined },
+    });
     await expect(client.send(`${origin}/v1.0/users`, { signal })).rejects.toBe(refused);
     expect(graph.requests).toEqual([]);
   });

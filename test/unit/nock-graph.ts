@@ -74,6 +74,7 @@ export function allAnswered(): boolean {
 export function countingTokens(): TokenSource & { issued: number } {
   const source = {
     issued: 1,
+    access: () => undefined,
     token: async ({ renew = false } = {}) => {
       if (renew) source.issued += 1;
       return `secret-access-token-${source.issued}`;

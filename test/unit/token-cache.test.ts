@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { openTokenCache } from '../../src/graph/token-cache.ts';
 
-const source = () => ({ token: async () => 'a token' });
+const source = () => ({ token: async () => 'a token', access: () => undefined });
 
 test('a tenant keeps its source under the same mark, and gets a new one under another', () => {
   const cache = openTokenCache();

@@ -1,10 +1,13 @@
 // `tenant rename`, `remove`, `list` and `show`: the registered tenants and their state.
 import type { Command } from 'commander';
+import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
 import { grantedRoles } from '../../store/schema/grantable.ts';
-import { readCycles, readStatus, readStreams } from '../../store/tenants/status.ts';
+import { settingsInForce } from '../../store/settings/versions.ts';
+import { readCycles, readStatus, readStreams, type TenantStatus } from '../../store/tenants/status.ts';
 import { findTenant, forgetPendingTenant, listTenants, renameTenant } from '../../store/tenants/tenants.ts';
 import { listWaiting } from '../../store/tenants/waiting-consents.ts';
+import { describeCredential, describePermissions } from '../../words/permissions.ts';
 import { describeErasure, describeNotice, describeTrouble } from '../../words/trouble.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { count, dueIn, nameWithId, plural, when } from '../format.ts';
@@ -132,6 +135,7 @@ async function show(run: Run, word: string): Promise<undefined> {
   const erasure = describeErasure(status);
   if (erasure) run.terminal.say(erasure);
   if (roles.length > 0) run.terminal.say(`roles bound to it: ${roles.join(', ')}`);
+  await sayAccess(run, status);
   const notice = describeNotice(status);
   if (notice) run.terminal.say(notice);
   const trouble = describeTrouble(status);
@@ -172,4 +176,22 @@ async function show(run: Run, word: string): Promise<undefined> {
       )}`,
     );
   }
+}
+
+/** Says the permissions of the tenant's token, and when the credential ends. */
+async function sayAccess(run: Run, status: TenantStatus): Promise<void> {
+  if (status.permissions === null || status.status === 'disconnected') return;
+  const { database } = await run.database();
+  const { photos, allowRoles } = await settingsInForce(
+    database,
+    status.tenant_id,
+    openBasics(run.environment).defaults,
+  );
+  const lines = describePermissions(status, { photos: photos.read, allowed: allowRoles });
+  const granted = lines.filter((one) => one.state !== 'missing').map((one) => one.permission);
+  run.terminal.say(`permissions of its token: ${granted.length === 0 ? 'none' : granted.join(', ')}`);
+  for (const one of lines)
+    if (one.state !== 'granted') run.terminal.say(`${one.permission} (${one.state}): ${one.says}`);
+  const credential = describeCredential(status, new Date());
+  if (credential) run.terminal.say(`credential: ${credential.says}`);
 }

@@ -1,9 +1,10 @@
 // `worker`: syncs all tenants, each about once per interval, until it is stopped.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
-import { credentialEnd, namesCredential, readTenantCredential } from '../../credentials.ts';
+import { namesCredential, readTenantCredential } from '../../credentials.ts';
 import { readEnvironment } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
+import { credentialEnd } from '../../graph/client-certificate.ts';
 import type { Log } from '../../logger.ts';
 import { judgeConnections, workerConnections } from '../../rules/connections.ts';
 import type { CredentialReference } from '../../settings/settings.ts';

@@ -30,6 +30,13 @@ export type StreamReport = CommitCounts & {
   seen: number;
 };
 
+/** The facts that the tenant's row keeps of the last access token and of the credential that it was got with. */
+export type StoredAccess = {
+  readonly roles: readonly string[];
+  readonly credential: string;
+  readonly endsAt: Date | null;
+};
+
 export type CycleEnd = {
   outcome: CycleOutcome;
   streams: { readonly [stream: string]: StreamReport };
@@ -39,6 +46,8 @@ export type CycleEnd = {
   sinceStartMs: number;
   /** A random number from 0 to 1. */
   chance: number;
+  /** Left out: the cycle got no token, and the tenant's row keeps the facts of an earlier one. */
+  access?: StoredAccess | undefined;
   retention: { changesMs: number; cyclesMs: number };
 };
 
@@ -99,6 +108,7 @@ export async function closeCycle(database: Database, lease: Lease, cycleId: stri
       cyclesMs,
       changesMs,
       ...closed(cycleId, end),
+      ...accessValues(end.access),
     });
     // After the close: this cycle counts among the recent ones.
     await recordAttempt(transaction, tenantId, failures, end);
@@ -115,12 +125,32 @@ const closeRow = `
 update entra_sync.cycles set finished_at = clock_timestamp(), outcome = :outcome, streams = :streams::jsonb,
        error_code = :code, error_message = :message where cycle_id = :cycleId`;
 
+// Only what changed is written.
+const noteAccess = `
+  update entra_sync.tenants
+     set permissions = :permissions::text[], credential_kind = :credential, credential_ends_at = :endsAt::timestamptz,
+         permissions_since = case when permissions is distinct from :permissions::text[] then clock_timestamp()
+                                  else permissions_since end
+   where tenant_id = :tenantId and :permissions::text[] is not null
+     and (permissions, credential_kind, credential_ends_at)
+         is distinct from (:permissions::text[], :credential::text, :endsAt::timestamptz)`;
+
+function accessValues(access: StoredAccess | undefined) {
+  return {
+    permissions: access?.roles ?? null,
+    credential: access?.credential ?? null,
+    endsAt: access?.endsAt?.toISOString() ?? null,
+  };
+}
+
 const closeAndDrop = `
 with closed as (${closeRow}), old as (
   delete from entra_sync.cycles
    where tenant_id = :tenantId and finished_at < clock_timestamp() - :cyclesMs * interval '1 millisecond'
 ), expired as (
   ${forgetExpiredConsents}
+), shown as (
+  ${noteAccess}
 )
 select exists (select from entra_sync.batches where tenant_id = :tenantId and ${isOld}) as changes,
        exists (select from entra_sync.batches where number is null) as unnumbered`;

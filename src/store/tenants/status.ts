@@ -24,6 +24,14 @@ export type TenantStatus = TenantRow & {
   erase_at: Date | null;
   /** The number of paths to nested members where these are not kept (rule 30); null where all are. */
   nested_left_out: string | null;
+  /** The application permissions of the last access token; null before the first that was noted. */
+  permissions: string[] | null;
+  /** When a token first showed exactly these. */
+  permissions_since: Date | null;
+  /** The kind of credential that the token was got with: secret, certificate, federated or managed_identity. */
+  credential_kind: string | null;
+  /** When its certificate ends; null for every other kind, which does not tell. */
+  credential_ends_at: Date | null;
   /** Pages that open full rounds have read, for provisional tenants. */
   first_round_pages: number;
   /** Streams whose round, committed by the last cycle, an earlier cycle had begun: when. */
@@ -120,6 +128,7 @@ export async function readStatus(
                  else 'committed' end as last_outcome,
             c.kind as last_kind, c.finished_at as last_finished_at, c.error_code as last_cycle_error_code,
             c.error_message as last_cycle_error_message, p.failures, p.erase_at, p.nested_left_out,
+            p.permissions, p.permissions_since, p.credential_kind, p.credential_ends_at,
             (select coalesce(sum(r.pages), 0)::int from entra_sync.rounds r
               where r.tenant_id = t.tenant_id and r.kind = 'full' and not r.dry_run) as first_round_pages,
             coalesce((select jsonb_object_agg(s.key, s.value ->> 'begun_at') from jsonb_each(c.streams) s

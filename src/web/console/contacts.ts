@@ -22,9 +22,9 @@ const contactsPage = page({
     title: `Contacts · ${tenant.name}`,
     section: 'tenants',
     content: html`${tenantHead(view, tenant, '/settings', { title: 'Contacts', crumbs: [{ path: '/settings', label: 'Settings' }] })}
-<p class="lead">They are told by mail when the consent is lost and when removals wait: once, then daily while it lasts, and when it is over.</p>
+<p class="lead">The contacts are told by mail when the consent is lost and when removals wait: once, then daily while it lasts, and when it is over.</p>
 ${told ? nothing : html`<div class="panel need"><p>The settings say <code>notify.customer: false</code>, so no contact is told.</p></div>`}
-${view.query.done ? html`<div class="panel need" role="status"><p>Saved.</p></div>` : nothing}
+${view.query.done === undefined || view.form ? nothing : html`<p class="done" role="status">Saved.</p>`}
 ${postForm(
   view,
   `/console/t/${tenant.tenant_id}/contacts`,

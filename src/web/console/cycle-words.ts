@@ -2,7 +2,7 @@
 import { type CommitCounts, changesOf } from '../../rules/counts.ts';
 import { count } from '../../rules/numbers.ts';
 import type { CycleRow } from '../../store/tenants/status.ts';
-import { ago, html } from '../html.ts';
+import { ago, type Html, html } from '../html.ts';
 import type { View } from '../page.ts';
 import type { Column } from '../table.ts';
 
@@ -30,11 +30,12 @@ export function cycleFailed({ outcome }: CycleRow): boolean {
 }
 
 /** Returns the kind of a cycle in words, with the rounds that were not usual. */
-export function cycleKind(cycle: CycleRow): string {
+function cycleKind(cycle: CycleRow): Html {
   const full = Object.entries(cycle.streams).flatMap(([stream, { round, reason }]) =>
     round === 'full' && typeof reason === 'string' ? [`${stream} in full: ${reason.replaceAll('_', ' ')}`] : [],
   );
-  return [cycle.kind.replaceAll('_', ' '), ...full].join(', ');
+  const kind = html`<span class="whole">${cycle.kind.replaceAll('_', ' ')}</span>`;
+  return full.length === 0 ? kind : html`${kind}, ${full.join(', ')}`;
 }
 
 /** Returns how a cycle ended, in words. */

@@ -21,7 +21,7 @@ export function fieldLine(
   const described = says === nothing ? nothing : html` aria-describedby="under-${id}"`;
   const wrong = problem === undefined ? nothing : html` aria-invalid="true"`;
   return html`<div class="field${problem === undefined ? '' : ' wrong'}"><label for="${id}">${label}</label>
-${input(html`${described}${wrong}`)}${says === nothing ? nothing : html`<p class="under" id="under-${id}">${says}</p>`}</div>`;
+${input(html`${described}${wrong}`)}${says === nothing ? nothing : html`<p class="${problem === undefined ? 'under' : 'problem'}" id="under-${id}">${says}</p>`}</div>`;
 }
 
 /** Returns the form that came back, if it is the one of this name on a page with several. */

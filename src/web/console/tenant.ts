@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { count, duration, plural } from '../../rules/numbers.ts';
 import { countTenant } from '../../store/console/tenants.ts';
+import { storedSettings } from '../../store/settings/versions.ts';
 import {
   type CycleRow,
   readCycles,
@@ -15,6 +16,7 @@ import { ago, type Html, html, nothing, postForm } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { csvLink, listTable } from '../table.ts';
 import { cycleChanges, cycleColumns, cycleFailed } from './cycle-words.ts';
+import { permissionsOf } from './permissions.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const cyclesShown = 50;
@@ -30,9 +32,10 @@ export const tenantPage = page({
       cycles: await readCycles(read, tenant.tenant_id, cyclesShown),
       streams: await readStreams(read, tenant.tenant_id),
       counts: await countTenant(read, tenant.tenant_id),
+      stored: await storedSettings(read, tenant.tenant_id),
     };
   },
-  render: ({ tenant, cycles, streams, counts }, view) => ({
+  render: ({ tenant, cycles, streams, counts, stored }, view) => ({
     title: tenant.name,
     section: 'tenants',
     content: html`${tenantHead(view, tenant, '')}
@@ -43,7 +46,8 @@ ${facts(tenant, counts, view)}
 <h2>${cycles.length === 0 ? 'Cycles' : `Last ${plural(cycles.length, 'cycle')}`}</h2>
 ${cycles.length === 0 ? html`<p class="empty">No cycle has run yet. A worker runs the first one as soon as it sees the tenant.</p>` : html`${cyclesOf(tenant, cycles, view)}${csvLink(view, `${view.path}/cycles.csv`)}`}
 <h2>Streams</h2>
-${streams.length === 0 ? html`<p class="empty">Nothing is read yet.</p>` : listTable('Streams', streamColumns(view.now), streams)}`,
+${streams.length === 0 ? html`<p class="empty">Nothing is read yet.</p>` : listTable('Streams', streamColumns(view.now), streams)}
+${permissionsOf(tenant, stored, view)}`,
   }),
 });
 

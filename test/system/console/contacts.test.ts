@@ -32,7 +32,8 @@ test('the administrator of a customer changes the contacts, and a wrong address 
     wrong.status,
     wrong.text.includes('href="#contacts"'),
     wrong.text.includes('&lt;b&gt;@x</textarea>'),
-  ]).toEqual([422, true, true]);
+    /class="problem" id="under-contacts">[^<]*cannot be a contact/.test(wrong.text),
+  ]).toEqual([422, true, true, true]);
   expect(await contactsOf(web.store.database, scene.tenantId)).toEqual(['a@contoso.example', 'it@contoso.example']);
   const audit = await ask(
     web.store,
