@@ -31,6 +31,8 @@ export type ServerReady = {
 /** One order to the server. It answers with the number of requests since the last order. */
 export type Order = {
   readonly latencyMs?: number;
+  /** Forgets all later rounds: the next contender begins with the first, on a new database. */
+  readonly restart?: true;
   /** Starts the next round of every tenant, with these changes. */
   readonly advance?: Mix;
   /** Starts the next round of every tenant, with one changed user. */
@@ -145,12 +147,18 @@ function obey(order: Order): Asked {
   const before = asked;
   asked = { users: 0, groups: 0, other: 0, signIn: 0 };
   if (order.latencyMs !== undefined) latencyMs = order.latencyMs;
+  if (order.restart) for (const tenant of tenants) restart(tenant);
   if (order.listings)
     for (const tenant of tenants) tenant.listings ??= makeListings(origin, tenant.id, tenant.directory);
   const { users } = settings.size;
   if (order.advance) for (const tenant of tenants) advance(tenant, order.advance);
   if (order.one) for (const tenant of tenants) advance(tenant, { created: 0, deleted: 0, changed: 1 / users });
   return before;
+}
+
+function restart({ rounds, directory }: Tenant): void {
+  rounds.length = 1;
+  directory.userIds.length = directory.size.users;
 }
 
 function advance(tenant: Tenant, mix: Mix): void {

@@ -61,6 +61,7 @@ async function later(): Promise<Found> {
   const latencyMs = Number(wishes.latencyMs ?? 0);
   const series: Record<'nothing' | 'one' | 'mix', number[]> = { nothing: [], one: [], mix: [] };
   const asked: Record<string, number> = {};
+  await order({ restart: true });
   const initialSeconds = await cycle(first);
   if (wishes.assignments === true) {
     await giveAssignments(database, first);
