@@ -52,6 +52,9 @@ export const agentType = '#microsoft.graph.agentUser';
 /** Maximum text of a property, far above Graph's own limits (displayName 256, streetAddress 1024). */
 const maxText = 32_768;
 const largestObject = 262_144;
+// \u0000, and -1.2345678901234567e-123 with room.
+const longestEscape = 6;
+const longestNumber = 32;
 const deepestValue = 8;
 const maxArrayItems = 2_000;
 
@@ -160,7 +163,7 @@ export function decodeObject(
     else patch[property] = value as Json;
   }
   // A page of the largest objects must fit into one jsonb value (256 MB).
-  if (isBulky(patch)) leaveOutLargest(patch, odd, keys);
+  if (lengthAtMost(patch) > largestObject) leaveOutLargest(patch, odd, keys);
   return Object.keys(odd).length === 0 ? { id, patch } : { id, patch, odd };
 }
 
@@ -176,10 +179,14 @@ function leaveOutLargest(patch: Record<string, Json>, odd: Record<string, string
   }
 }
 
-function isBulky(patch: { readonly [property: string]: Json }): boolean {
-  return Object.values(patch).some((value) =>
-    typeof value === 'string' ? value.length > 4_096 : value !== null && typeof value === 'object',
-  );
+// An upper bound of a value's length as JSON, which nearly every object is far below: writing each one to see takes longer.
+function lengthAtMost(value: Json): number {
+  if (typeof value === 'string') return longestEscape * value.length + 2;
+  if (typeof value !== 'object' || value === null) return longestNumber;
+  if (Array.isArray(value)) return value.reduce<number>((sum, item) => sum + lengthAtMost(item) + 1, 2);
+  let sum = 2;
+  for (const key of Object.keys(value)) sum += longestEscape * key.length + 4 + lengthAtMost(value[key] ?? null);
+  return sum;
 }
 
 /** Returns the id in lower case if it is a GUID, else undefined. */

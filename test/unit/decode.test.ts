@@ -168,6 +168,17 @@ describe('rule 19: an unreadable property does not spoil the rest of its object'
       odd: { businessPhones: 'businessPhones makes the object larger than 262144 characters' },
     });
   });
+
+  test.each([
+    ['13 texts of 20,000 letters', Array(13).fill('x'.repeat(20_000)), false],
+    ['14 of them', Array(14).fill('x'.repeat(20_000)), true],
+    ['7 texts of 20,000 quotation marks, which take two characters each', Array(7).fill('"'.repeat(20_000)), true],
+    ['3 texts of 20,000 control characters, which take six', Array(3).fill('\u0001'.repeat(20_000)), true],
+    ['2 of them', Array(2).fill('\u0001'.repeat(20_000)), false],
+  ])('the length of an object is that of its JSON: %s', (_, businessPhones, isTooLarge) => {
+    const { patch } = decodeObject({ id, businessPhones, city: 'Oslo' }, allProperties) as { patch: object };
+    expect('businessPhones' in patch).toBe(!isTooLarge);
+  });
 });
 
 describe('a body that is not a page', () => {
