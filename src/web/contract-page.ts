@@ -152,6 +152,9 @@ export function contractPicture(description: {
         const view = viewOf(asked, {}, now);
         const photo = await load(contract, view, known);
         return photo && { photo, audited: audit(view) };
+      }).catch((error: unknown) => {
+        if (error instanceof ContractRefusal && error.isNothing) return undefined;
+        throw error;
       }),
   };
 }

@@ -34,6 +34,8 @@ header.top nav a[aria-current] { color: var(--ink); font-weight: 600; box-shadow
 .crumb { font-size: var(--small); color: var(--soft); margin: 0 0 var(--s2); overflow-wrap: anywhere; }
 span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; height: 4.5rem; margin: 0 0 var(--s3); border-radius: 50%;
   border: 1px solid var(--line); background: var(--wash); color: var(--soft); font-size: 1.35rem; font-weight: 600; object-fit: cover; }
+.photo.small { flex: none; width: 1.75rem; height: 1.75rem; margin: -.2rem 0; font-size: .7rem; }
+.person { display: flex; align-items: center; gap: var(--s2); }
 .lead { color: var(--soft); margin: 0 0 var(--s4); max-width: 46rem; }
 .panel { background: var(--paper); border: 1px solid var(--line); border-radius: var(--round); padding: var(--s4) var(--s5); }
 .panel + .panel { margin-top: var(--s4); }

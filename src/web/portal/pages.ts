@@ -5,14 +5,14 @@ import type { Picture } from '../picture.ts';
 import type { Preview } from '../preview.ts';
 import { mePage } from './me.ts';
 import { editMe } from './me-act.ts';
-import { myPhoto } from './photo.ts';
+import { myPhoto, teamPhoto } from './photo.ts';
 import { previewsOfMe } from './preview.ts';
 import { teamPage } from './team.ts';
 import { editTeamPerson, previewsOfTeam, teamPersonPage } from './team-person.ts';
 
 export const portalPages: readonly (Page | Action | Preview | Picture)[] = [
   ...[mePage, editMe, myPhoto, ...previewsOfMe],
-  ...[teamPage, teamPersonPage, editTeamPerson, ...previewsOfTeam],
+  ...[teamPage, teamPersonPage, editTeamPerson, teamPhoto, ...previewsOfTeam],
 ];
 
 /** Returns the path where a viewer starts; undefined where the portal has nothing for the viewer. */

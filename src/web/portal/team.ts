@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
+import { besidePhoto } from '../picture.ts';
 import { position, positionOf } from '../query.ts';
 import { type Column, listTable } from '../table.ts';
 import { fill, textsOf } from './language.ts';
@@ -15,6 +16,7 @@ type Managed = {
   readonly mail: string | null;
   readonly via: 'line' | 'group';
   readonly sortName: string;
+  readonly hasPhoto: boolean;
 };
 
 export const teamPage = portalPage({
@@ -24,7 +26,8 @@ export const teamPage = portalPage({
   query: { q: z.string().max(200), after: position('text', 'id') },
   load: (contract, { viewer, query: { q, after } }) =>
     contract.rows<Managed>(
-      `select m.account_id as "accountId", m.display_name as name, m.mail, m.via, m.sort_name as "sortName"
+      `select m.account_id as "accountId", m.display_name as name, m.mail, m.via, m.sort_name as "sortName",
+              exists (select from directory.photos p where p.account_id = m.account_id) as "hasPhoto"
          from directory.managed(:manager, :words, :name, :id, :most) m`,
       {
         ...{ manager: viewer.accountId, words: q ?? null, most: shownPeople + 1 },
@@ -49,7 +52,7 @@ ${
 }
 ${
   shown.length > 0
-    ? listTable(team.title, columns(view), shown)
+    ? listTable(team.title, columns(view, shown), shown)
     : html`<p class="empty">${searched ? html`${fill(team.notFound, { words: q })} <a href="${view.href('/team')}">${team.all}</a>` : team.nobody}</p>`
 }
 ${
@@ -61,14 +64,23 @@ ${
   },
 });
 
-const columns = (view: View<unknown>): readonly Column<Managed>[] => {
+const columns = (view: View<unknown>, shown: readonly Managed[]): readonly Column<Managed>[] => {
   const { team } = textsOf(view);
+  const somePhotos = shown.some((one) => one.hasPhoto);
   return [
     {
       title: team.name,
       head: true,
-      cell: (one) =>
-        html`<a href="${view.href(`/team/${one.accountId}`)}">${one.name ?? one.mail ?? team.nameless}</a>`,
+      cell: (one) => {
+        const path = `/team/${one.accountId}`;
+        const name = one.name ?? one.mail ?? team.nameless;
+        const hasPhoto = somePhotos ? one.hasPhoto : undefined;
+        return besidePhoto(
+          view,
+          { hasPhoto, path: `${path}/photo`, name },
+          html`<a href="${view.href(path)}">${name}</a>`,
+        );
+      },
     },
     { title: team.mail, cell: (one) => one.mail ?? '' },
     { title: team.how, cell: (one) => team.via[one.via] },

@@ -97,6 +97,7 @@ export const language: PortalLanguage = {
       how: 'Wie',
       via: { line: 'berichtet an Sie', group: 'durch eine Gruppe' },
       nameless: 'ohne Namen',
+      photo: 'Foto von {name}',
       personLead:
         'Was Sie ändern dürfen, steht unten; es gilt sofort. Bei jedem Wert steht, wer ihn zuletzt geändert hat.',
       personLeadNothing: 'Nichts davon wird von Führungskräften geändert.',

@@ -95,6 +95,7 @@ export const language = {
       how: 'How',
       via: { line: 'reports to you', group: 'by a group' },
       nameless: 'without a name',
+      photo: 'Photo of {name}',
       personLead: 'What you may change is below; it shows at once. Each value says who changed it last.',
       personLeadNothing: 'None of it is changed by managers.',
       editable: 'What you may change',
