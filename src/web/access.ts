@@ -51,6 +51,7 @@ export const access = {
   'GET /me/preview': oneself,
   'POST /me/preview': oneself,
   'GET /team': overOthers,
+  'GET /team.csv': overOthers,
   'GET /team/:account': overOthers,
   'POST /team/:account': overOthers,
   'GET /team/:account/photo': overOthers,

@@ -27,6 +27,7 @@ import { describeDatabaseError, rows, sqlState } from '../store/database/pool.ts
 import { TooSlow } from '../store/database/reading.ts';
 import { withinContract } from '../store/web/contract.ts';
 import type { Route } from './access.ts';
+import { type Download, downloadBy } from './download.ts';
 import {
   type Action,
   type Asked,
@@ -157,6 +158,13 @@ export function contractPicture(description: {
         throw error;
       }),
   };
+}
+
+/** Describes a download of the contract, as download.ts says. */
+export function contractDownload<Fields extends Shape, Row>(
+  description: Parameters<typeof downloadBy<Contract, Fields, Row>>[1],
+): Download {
+  return downloadBy((asked, work) => transaction(asked, true, work), description);
 }
 
 // Another transaction held the account or the tenant for longer than the patience of ours, or of the statement.

@@ -90,6 +90,8 @@ export const language: PortalLanguage = {
       notFound: 'In Ihrem Team heißt niemand {words}.',
       all: 'Alle zeigen',
       nobody: 'Sie sind zurzeit für niemanden zuständig.',
+      noMore: 'Hier folgen keine weiteren Menschen.',
+      csv: 'Als CSV herunterladen',
       first: 'Erste Seite',
       next: 'Nächste Seite',
       name: 'Person',

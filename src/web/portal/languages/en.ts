@@ -88,6 +88,8 @@ export const language = {
       notFound: 'No person of your team is called {words}.',
       all: 'Show all',
       nobody: 'You manage no people at present.',
+      noMore: 'No more people follow here.',
+      csv: 'Download as CSV',
       first: 'First page',
       next: 'Next page',
       name: 'Name',
