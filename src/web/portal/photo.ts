@@ -13,8 +13,9 @@ export type PhotoFound = { readonly own: boolean; readonly some: boolean };
 /** Returns whether an account has a photo. */
 export async function findPhoto(contract: Contract, accountId: string): Promise<PhotoFound> {
   const [found] = await contract.rows<PhotoFound>(
-    `select exists (select from directory.photos p where p.account_id = :accountId) as own,
-            exists (select from directory.photos) as some`,
+    // A tenant without a photo makes the second question read those of all tenants, so it is asked only where it counts.
+    `select o.own, case when o.own then true else exists (select from directory.photos) end as some
+       from (select exists (select from directory.photos p where p.account_id = :accountId) as own) o`,
     { accountId },
   );
   return found ?? { own: false, some: false };
