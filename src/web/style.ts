@@ -110,6 +110,7 @@ fieldset.plain { border: 0; margin: 0; padding: 0; min-width: 0; }
 main.portal { max-width: 52rem; }
 main.portal > .photo { float: left; margin: 0 var(--s4) var(--s4) 0; }
 main.portal > .photo ~ :is(.panel, h2) { clear: both; }
+main.portal > .photo ~ :is(h1, .lead) { display: flow-root; }
 .panel > .under { color: var(--soft); font-size: var(--small); margin: 0; overflow-wrap: anywhere; }
 .acts.more form { display: flex; flex-wrap: wrap; gap: var(--s2); align-items: center; }
 .acts.more small { color: var(--soft); }
@@ -145,6 +146,7 @@ td.n, th.n { text-align: right; }
 td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
+small.note { max-width: 22rem; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: var(--small); }
 .state::before { content: "●"; margin-right: .4em; color: var(--good); }
 .state.done::before { content: "✓"; }

@@ -140,7 +140,7 @@ const columns = (view: View<unknown>) => [
 /** Returns the last error of a failing tenant, and the command that names its cure. */
 const errorOf = ({ failing, name, last_error_message: message }: ListedTenant): Html =>
   failing && message !== null
-    ? html`<small>${message}. <code>entra-sync doctor ${commandWord(name)}</code> names the cure.</small>`
+    ? html`<small class="note">${message}. <code>entra-sync doctor ${commandWord(name)}</code> names the cure.</small>`
     : nothing;
 
 /** Returns the button of what a person would do next with the tenant. */

@@ -276,7 +276,7 @@ test('the row of a failing tenant says its last error and where the cure is', as
   );
   const { text } = await operator.get('/console');
   expect(text).toContain(
-    '<small>consent is &lt;missing&gt;. <code>entra-sync doctor &#39;Müller &quot;X&quot;&#39;</code> names the cure.</small>',
+    '<small class="note">consent is &lt;missing&gt;. <code>entra-sync doctor &#39;Müller &quot;X&quot;&#39;</code> names the cure.</small>',
   );
   expect(text.match(/names the cure/g)).toHaveLength(1);
   await ask('delete from entra_sync.tenants where tenant_id = :of', { of: failing.tenantId });
