@@ -51,8 +51,10 @@ export const access = {
   'GET /me/preview': oneself,
   'POST /me/preview': oneself,
   'GET /team': overOthers,
+  'GET /team.csv': overOthers,
   'GET /team/:account': overOthers,
   'POST /team/:account': overOthers,
+  'GET /team/:account/photo': overOthers,
   'GET /team/:account/preview': overOthers,
   'POST /team/:account/preview': overOthers,
   'GET /console': opsRead,
@@ -151,6 +153,19 @@ export function roleFor(viewer: Viewer, route: Route, tenantId: string | undefin
 /** Returns whether the viewer may use the route. */
 export function mayUse(viewer: Viewer, route: Route, tenantId: string | undefined): boolean {
   return access[route] === 'everybody' || roleFor(viewer, route, tenantId) !== undefined;
+}
+
+/**
+ * Returns whether the vendor's person has yet to say why: before a page or download opens, or an act of the page is done
+ * by `route`.
+ */
+export function wantsReason(
+  one: { readonly asksReason: boolean },
+  route: Route,
+  { viewer, params: { tenant } }: { readonly viewer: Viewer; readonly params: Readonly<Record<string, string>> },
+): boolean {
+  const byOps = roleFor(viewer, route, tenant)?.startsWith('ops') === true;
+  return one.asksReason && byOps && tenant !== undefined && !viewer.reasons[tenant];
 }
 
 /** Returns the path of a route with these parts. */

@@ -27,6 +27,7 @@ import { describeDatabaseError, rows, sqlState } from '../store/database/pool.ts
 import { TooSlow } from '../store/database/reading.ts';
 import { withinContract } from '../store/web/contract.ts';
 import type { Route } from './access.ts';
+import { type Download, downloadBy } from './download.ts';
 import {
   type Action,
   type Asked,
@@ -152,8 +153,18 @@ export function contractPicture(description: {
         const view = viewOf(asked, {}, now);
         const photo = await load(contract, view, known);
         return photo && { photo, audited: audit(view) };
+      }).catch((error: unknown) => {
+        if (error instanceof ContractRefusal && error.isNothing) return undefined;
+        throw error;
       }),
   };
+}
+
+/** Describes a download of the contract, as download.ts says. */
+export function contractDownload<Fields extends Shape, Row>(
+  description: Parameters<typeof downloadBy<Contract, Fields, Row>>[1],
+): Download {
+  return downloadBy((asked, work) => transaction(asked, true, work), description);
 }
 
 // Another transaction held the account or the tenant for longer than the patience of ours, or of the statement.

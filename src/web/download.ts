@@ -40,21 +40,32 @@ export type Download = {
   empty(asked: Asked): View<unknown>;
 };
 
-/** Describes a download: see the head of this file. `lot` returns undefined for a 404. */
-export function download<Fields extends Shape, Row>(description: {
+/** A download as a file describes it. `lot` returns undefined for a 404. */
+type Described<Reader, Fields extends Shape, Row> = {
   readonly route: Route;
   readonly query: Fields;
   readonly name: string;
   readonly asksReason?: boolean;
   readonly columns: readonly Column<Row>[];
   readonly lot: (
-    read: Transaction,
+    read: Reader,
     view: View<Parsed<Fields>>,
     after: Row | undefined,
     limit: number,
   ) => Promise<readonly Row[] | undefined>;
   readonly audit: (view: View<Parsed<Fields>>) => Audited;
-}): Download {
+};
+
+/** Describes a download: see the head of this file. */
+export function download<Fields extends Shape, Row>(description: Described<Transaction, Fields, Row>): Download {
+  return downloadBy(({ database }, work) => readWithin(database, statementMs, work), description);
+}
+
+/** Describes a download whose lots are read by `within`, a transaction each. */
+export function downloadBy<Reader, Fields extends Shape, Row>(
+  within: <Answer>(asked: Asked, work: (read: Reader, now: Date) => Promise<Answer>) => Promise<Answer>,
+  description: Described<Reader, Fields, Row>,
+): Download {
   const { route, query, name, columns, lot, audit, asksReason = false } = description;
   const lineOf = (row: Row) =>
     csvLine(
@@ -66,9 +77,9 @@ export function download<Fields extends Shape, Row>(description: {
   return {
     ...{ kind: 'download', route, name, asksReason },
     empty: (asked) => viewWith(asked, query, new Date()),
-    begin: async ({ database, ...asked }) => {
+    begin: async (asked) => {
       const readLot = (after: Row | undefined, limit: number) =>
-        readWithin(database, statementMs, async (read, now) => {
+        within(asked, async (read, now) => {
           const view = viewWith(asked, query, now);
           return { view, rows: await lot(read, view, after, limit) };
         });

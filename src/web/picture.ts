@@ -59,6 +59,21 @@ export function photoPlace(
   return html`<span class="photo" aria-hidden="true">${initialsOf(name)}</span>`;
 }
 
+/** A person of a list, by name and with the address of a photo. `hasPhoto`: undefined where the viewer sees no photos. */
+type Listed = { readonly hasPhoto: boolean | undefined; readonly path: string; readonly name: string };
+
+/**
+ * Returns the name of a person in a row behind the small picture, or the initials. A list passes `hasPhoto` undefined where
+ * no row has a photo: initials alone would be no more than a decoration. The name stands beside it, so nothing reads it out.
+ */
+export function besidePhoto(view: Pick<View<unknown>, 'href'>, { hasPhoto, path, name }: Listed, named: Html): Html {
+  if (hasPhoto === undefined) return named;
+  const place = hasPhoto
+    ? html`<img class="photo small" src="${view.href(path)}" alt="" width="28" height="28" loading="lazy" decoding="async">`
+    : html`<span class="photo small" aria-hidden="true">${initialsOf(name)}</span>`;
+  return html`<span class="person">${place}${named}</span>`;
+}
+
 /** Returns the first letters of the first and the last word of a name; a sign for a name without letters. */
 export function initialsOf(name: string): string {
   const letters = name.split(/\s+/).flatMap((word) => /\p{L}\p{M}*/u.exec(word.normalize('NFC'))?.[0] ?? []);

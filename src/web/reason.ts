@@ -1,6 +1,5 @@
 // Why the vendor's people look at people of a tenant: the words that are kept, and the way back to the page.
 import { keepReason, tenantName } from '../store/web/sessions.ts';
-import { type Route, roleFor } from './access.ts';
 import { ownPath } from './links.ts';
 import type { Asked } from './page.ts';
 
@@ -30,16 +29,6 @@ export function wayBack(to: unknown, tenant: string | undefined): string {
   const start = `/console/t/${tenant}`;
   const path = ownPath(to);
   return path.toLowerCase().startsWith(`${start}/`) ? path : start;
-}
-
-/**
- * Returns whether the vendor's person has yet to say why: before a page or download opens, or an act of the page is done
- * by `route`.
- */
-export function wantsReason(one: { readonly asksReason: boolean }, route: Route, { viewer, params }: Asked): boolean {
-  const { tenant } = params;
-  const byOps = roleFor(viewer, route, tenant)?.startsWith('ops') === true;
-  return one.asksReason && byOps && tenant !== undefined && !viewer.reasons[tenant];
 }
 
 /**

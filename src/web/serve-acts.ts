@@ -2,14 +2,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { asGuid } from '../rules/decode.ts';
 import type { Database } from '../store/database/pool.ts';
-import { mayUse, pathOf, type Route, type Viewer } from './access.ts';
+import { mayUse, pathOf, type Route, type Viewer, wantsReason } from './access.ts';
 import type { Answers } from './answers.ts';
 import type { Download } from './download.ts';
 import type { Entrance } from './entrance.ts';
 import { comesBack, keepForm, keptMs, typedOf } from './kept-form.ts';
 import type { Action, Asked, Audited, Page, SentForm } from './page.ts';
 import { bodyOf, isOwnPage } from './part.ts';
-import { giveReason, giving, wantsReason, wayBack } from './reason.ts';
+import { giveReason, giving, wayBack } from './reason.ts';
 import { auditAsked, auditRefusal } from './request-audit.ts';
 import { hashOfCookie } from './session.ts';
 import { tellings } from './tellings.ts';

@@ -6,7 +6,7 @@ import { asGuid } from '../rules/decode.ts';
 import type { Database } from '../store/database/pool.ts';
 import { TooSlow } from '../store/database/reading.ts';
 import { tenantName } from '../store/web/sessions.ts';
-import { mayUse, type Route, type Viewer } from './access.ts';
+import { mayUse, type Route, type Viewer, wantsReason } from './access.ts';
 import { answerErrors } from './answer-errors.ts';
 import { answersOf } from './answers.ts';
 import type { Download } from './download.ts';
@@ -17,7 +17,7 @@ import type { Action, Asked, Audited, Content, Page, SendTest, View } from './pa
 import { bodyOf, type Part, tooMany } from './part.ts';
 import type { Picture } from './picture.ts';
 import type { Preview } from './preview.ts';
-import { giving, wantsReason } from './reason.ts';
+import { giving } from './reason.ts';
 import { auditAsked, auditRefusal } from './request-audit.ts';
 import { actsOf, type Found } from './serve-acts.ts';
 import { serveIcon } from './serve-icon.ts';
@@ -58,6 +58,9 @@ export type PagesOptions = {
 
 /** The pages and acts of one person in a minute; more are answered by 429. */
 const requestsAMinute = 300;
+
+/** The photos of one person and of one address in a minute. A list asks for 50, which must take no page from its viewer. */
+const photosAMinute = { person: 1_500, address: 6_000 };
 
 /** The time for which a browser keeps the language that was chosen, in milliseconds. */
 const languageMs = 365 * 24 * 3_600_000;
@@ -174,10 +177,11 @@ export function pagesPart(options: PagesOptions): Part {
     // By person, since the people of one organization may share an address.
     const persons = new WeakMap<FastifyRequest, string>();
     const keyGenerator = (request: FastifyRequest) => persons.get(request) ?? '';
-    const limit = app.createRateLimit({ max: requestsAMinute, timeWindow: 60_000, keyGenerator });
-    const asksTooOften = async (request: FastifyRequest, { viewer }: Found) => {
+    const limitOf = (max: number) => app.createRateLimit({ max, timeWindow: 60_000, keyGenerator });
+    const limits = { pages: limitOf(requestsAMinute), photos: limitOf(photosAMinute.person) };
+    const asksTooOften = async (request: FastifyRequest, { viewer }: Found, of: keyof typeof limits = 'pages') => {
       persons.set(request, viewer.actor);
-      const counted = await limit(request);
+      const counted = await limits[of](request);
       return !counted.isAllowed && counted.isExceeded;
     };
     async function showPreview(request: FastifyRequest, reply: FastifyReply, preview: Preview, found?: Found) {
@@ -231,11 +235,13 @@ export function pagesPart(options: PagesOptions): Part {
       app.route({
         method: method === 'POST' ? 'POST' : 'GET',
         url,
+        config: one.kind === 'picture' ? { rateLimit: { max: photosAMinute.address, timeWindow: 60_000 } } : {},
         handler: async (request, reply) => {
           // A page that is only open, without a look at it, must not keep its session.
           const found = await find(request, one.kind !== 'news' && one.kind !== 'picture');
           if (one.kind === 'preview') return showPreview(request, reply, one, found);
-          if (found && (await asksTooOften(request, found))) return tooMany(reply);
+          if (found && (await asksTooOften(request, found, one.kind === 'picture' ? 'photos' : 'pages')))
+            return tooMany(reply);
           if (one.kind === 'news') return answerNews(reply, headers, one, found && askedOf(request, one.route, found));
           if (one.kind === 'picture')
             return answerPicture(request, reply, one, found && askedOf(request, one.route, found), (asked, lines) =>

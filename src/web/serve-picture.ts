@@ -1,9 +1,9 @@
 // Answers the route of a photo: its bytes, or 304 where the browser has them. Each request asks anew whether the viewer may see it.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { TooSlow } from '../store/database/reading.ts';
+import { wantsReason } from './access.ts';
 import type { Asked, Audited } from './page.ts';
 import type { Picture } from './picture.ts';
-import { wantsReason } from './reason.ts';
 
 /** Answers with the photo, or with 404 where the viewer, who may be unknown, may not see one or there is none. */
 export async function answerPicture(

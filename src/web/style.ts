@@ -34,7 +34,9 @@ header.top nav a[aria-current] { color: var(--ink); font-weight: 600; box-shadow
 .crumb { font-size: var(--small); color: var(--soft); margin: 0 0 var(--s2); overflow-wrap: anywhere; }
 span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; height: 4.5rem; margin: 0 0 var(--s3); border-radius: 50%;
   border: 1px solid var(--line); background: var(--wash); color: var(--soft); font-size: 1.35rem; font-weight: 600; object-fit: cover; }
-.lead { color: var(--soft); margin: 0 0 var(--s4); max-width: 46rem; }
+.photo.small { flex: none; width: 1.75rem; height: 1.75rem; margin: -.2rem 0; font-size: .7rem; line-height: 1; }
+.person { display: flex; align-items: center; gap: var(--s2); }
+.lead { color: var(--soft); margin: 0 0 var(--s4); max-width: 46rem; text-wrap: pretty; }
 .panel { background: var(--paper); border: 1px solid var(--line); border-radius: var(--round); padding: var(--s4) var(--s5); }
 .panel + .panel { margin-top: var(--s4); }
 .panel h2 { margin-top: 0; }
@@ -98,7 +100,7 @@ textarea { resize: vertical; }
 .field dt { color: var(--soft); }
 .field dd { margin: 0; overflow-wrap: anywhere; }
 .field:first-of-type { border-top: 0; }
-.under button.quiet { padding: 0 .2rem; font-size: inherit; }
+.under button.quiet { padding: 0 .2rem; margin: 0 -.2rem; font-size: inherit; text-align: left; }
 dl.fields { margin: 0; }
 dl.both { grid-column: 2; display: grid; align-items: baseline; grid-template-columns: max-content 1fr; gap: var(--s1) var(--s4); margin: 0; padding: var(--s2) var(--s3);
   border: 1px solid var(--bad); border-radius: 6px; }
@@ -106,6 +108,9 @@ dl.both dt { color: var(--soft); }
 dl.both dd { margin: 0; overflow-wrap: anywhere; }
 fieldset.plain { border: 0; margin: 0; padding: 0; min-width: 0; }
 main.portal { max-width: 52rem; }
+main.portal > .photo { float: left; margin: 0 var(--s4) var(--s4) 0; }
+main.portal > .photo ~ :is(.panel, h2) { clear: both; }
+main.portal > .photo ~ :is(h1, .lead) { display: flow-root; }
 .panel > .under { color: var(--soft); font-size: var(--small); margin: 0; overflow-wrap: anywhere; }
 .acts.more form { display: flex; flex-wrap: wrap; gap: var(--s2); align-items: center; }
 .acts.more small { color: var(--soft); }
@@ -142,6 +147,7 @@ td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
 @media (min-width: 44.01rem) { td .whole, th .whole { white-space: nowrap; } }
+small.note { max-width: 22rem; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: var(--small); }
 .state::before { content: "●"; margin-right: .4em; color: var(--good); }
 .state.done::before { content: "✓"; }
@@ -165,6 +171,10 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   header.top { padding: var(--s3) var(--s4); }
   .line li, .field { grid-template-columns: minmax(0, 1fr); }
   .field .under, .field .problem, dl.both { grid-column: 1; }
+  dl.both { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  dl.both dt { font-size: var(--small); }
+  dl.both dd + dt { margin-top: var(--s2); }
+  dl.both button { padding-left: 0; text-align: left; }
   .search, .search label, .search input { width: 100%; }
   .axis { flex-wrap: wrap; gap: var(--s1) var(--s4); }
   .axis span:nth-child(2) { order: 1; flex-basis: 100%; }

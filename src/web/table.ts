@@ -90,5 +90,9 @@ export function emptyList(view: Links, filtered: boolean, clear: Query, nextStep
 }
 
 /** The link to the list as CSV, with the filters of its page. */
-export const csvLink = (view: { href(path: string, query?: Query): string }, path: string, query: Query = {}): Html =>
-  html`<p class="crumb"><a href="${view.href(path, query)}">Download as CSV</a></p>`;
+export const csvLink = (
+  view: { href(path: string, query?: Query): string },
+  path: string,
+  query: Query = {},
+  label = 'Download as CSV',
+): Html => html`<p class="crumb"><a href="${view.href(path, query)}">${label}</a></p>`;

@@ -7,6 +7,7 @@ import axe from 'axe-core';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
+import { drawPicture } from '../../src/simulator/tenant/pictures.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { startChromium } from '../support/chromium.ts';
 import { isDeep } from '../support/deep.ts';
@@ -55,8 +56,9 @@ beforeAll(async () => {
   };
   await of('Bo Chief', 'Head of Sales', {}, boss);
   ann = await of('Ann Ödegård', 'Account manager', { manager: boss });
+  await givePhoto(ann);
   for (const name of ['Chris Lam', 'Dana Novak', 'Emre Yılmaz', 'Femi Okafor', 'Grete Holm'])
-    await of(name, 'Account manager', { manager: boss });
+    await givePhoto(await of(name, 'Account manager', { manager: boss }), name.length % 2 === 0);
   await ask(store, `select directory.put_slot(:tenantId, 'signature', 1, 'Signature', 'x')`, { tenantId });
   await ask(store, `select directory.put_item(:tenantId, 'signature', 'contoso', 'Contoso', :signature, 'x')`, {
     tenantId,
@@ -68,6 +70,17 @@ beforeAll(async () => {
   cookie = await portal.cookie({ tenantId, objectId: boss, actor: `entra:${tenantId}/${boss}` });
   browser = await startChromium();
 });
+
+const givePhoto = async (account: string, given = true) => {
+  const { bytes } = drawPicture(account, { type: 'jpeg', width: 240, height: 240 });
+  if (given)
+    await ask(
+      portal.store,
+      `insert into entra_sync.photos (account_id, tenant_id, read_at, content, content_type, sha256, width, height, updated_at)
+       values (:account, :tenantId, now(), :bytes, 'image/jpeg', encode(sha256(:bytes), 'hex'), 240, 240, now())`,
+      { account, tenantId, bytes },
+    );
+};
 
 afterAll(async () => {
   await browser?.close();
@@ -122,9 +135,14 @@ describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
   test('the team, a person of it, and the preview with what is typed', async () => {
     const { page, complaints } = await openWindow(view);
     await page.goto(`${portal.url}/team`);
+    const drawn = () => page.evaluate('[...document.images].filter((one) => one.naturalWidth === 240).length');
+    await expect.poll(drawn).toBe(3);
     await look(page, view, 'team');
     await page.getByRole('link', { name: 'Ann Ödegård' }).click();
     await page.getByRole('heading', { name: 'Ann Ödegård' }).waitFor();
+    // The name stands beside the photo.
+    const [photo, heading] = [await page.locator('img.photo').boundingBox(), await page.locator('h1').boundingBox()];
+    expect(heading?.y).toBeLessThan((photo?.y ?? 0) + 20);
     const frame = page.locator('iframe[name=preview]');
     const isPhone = view.width < 500;
     // On a phone the fields come first, and the preview is closed.

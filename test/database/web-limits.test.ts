@@ -31,6 +31,18 @@ test.runIf(isDeep)(
   },
 );
 
+test.runIf(isDeep)('the photos of a list take no page from the person who looks at it', async () => {
+  const browser = await web.browser(ops('act'));
+  const photo = `/console/t/${randomUUID()}/people/${randomUUID()}/photo`;
+  const statuses = new Set<number>();
+  // More than the pages that one person, and one address, may ask for.
+  for (let lot = 0; lot < 14; lot += 1)
+    for (const { status } of await Promise.all(Array.from({ length: 50 }, () => browser.get(photo))))
+      statuses.add(status);
+  expect([...statuses]).toEqual([404]);
+  expect((await browser.get('/console/find')).status).toBe(200);
+});
+
 test('a reason with characters that no text has is kept without them', async () => {
   const browser = await web.browser(ops('read'));
   const tenant = await tenantWith(web.store, {});

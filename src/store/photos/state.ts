@@ -80,6 +80,21 @@ export async function readPhoto(
   return found;
 }
 
+/** Returns those of these accounts of a tenant that have a photo to show; none while the settings read no photos. */
+export async function accountsWithPhoto(
+  read: Transaction,
+  { tenantId, accountIds }: { tenantId: string; accountIds: readonly string[] },
+): Promise<ReadonlySet<string>> {
+  const found = await rows<{ account_id: string }>(
+    read,
+    `select p.account_id from directory.photos p
+      where p.tenant_id = :tenantId and p.account_id = any(:accountIds::uuid[])
+        and (select (entra_sync.photo_settings(:tenantId) ->> 'read')::boolean)`,
+    { tenantId, accountIds },
+  );
+  return new Set(found.map((one) => one.account_id));
+}
+
 /** The sums of all tenants that read photos, for metrics. */
 export type PhotoSums = { readonly due: number; readonly faults: number; readonly troubled: number };
 

@@ -12,11 +12,16 @@ import {
   peopleById,
   personFilters,
 } from '../../store/console/people.ts';
+import type { Transaction } from '../../store/database/pool.ts';
+import { accountsWithPhoto } from '../../store/photos/state.ts';
 import { removalText } from '../../words/removals.ts';
+import { wantsReason } from '../access.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
+import { besidePhoto } from '../picture.ts';
 import { position, positionOf } from '../query.ts';
 import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { personPhoto } from './person-photo.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownPeople = 50;
@@ -44,9 +49,10 @@ export const peoplePage = page({
     if (q !== undefined && q.trim() !== '') {
       const found = await findByWords(read, tenantId, q, shownPeople + 1);
       const ids = found.flatMap((one) => one.account_id ?? []);
+      const people = await peopleById(read, tenantId, ids);
       return {
-        tenant,
-        people: await peopleById(read, tenantId, ids),
+        ...{ tenant, people },
+        photos: await photosOf(read, people, view),
         unnamed: found.filter((one) => one.kind === 'user'),
         near: found.length > 0 && found.every((one) => one.fit === 'near'),
         unsorted: await countNewWords(read, tenantId),
@@ -61,9 +67,10 @@ export const peoplePage = page({
     const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
     const page = { after: after?.keys ?? null, limit: shownPeople + 1 };
     const people = await listPeople(read, { tenantId, filter: show, where, ...page });
-    return { tenant, people, unnamed: [], near: false, unsorted: 0, nameless: undefined, absences: [] };
+    const photos = await photosOf(read, people, view);
+    return { tenant, people, photos, unnamed: [], near: false, unsorted: 0, nameless: undefined, absences: [] };
   },
-  render: ({ tenant, people, unnamed, near, unsorted, nameless, absences }, view) => {
+  render: ({ tenant, people, photos, unnamed, near, unsorted, nameless, absences }, view) => {
     const { q, show, field, value, after } = view.query;
     const searched = q !== undefined;
     const last = people.length > shownPeople && !searched ? people[shownPeople - 1] : undefined;
@@ -81,7 +88,7 @@ ${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
 ${searched && near ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
 ${
   shown.length > 0
-    ? listTable('People', columns(view), shown)
+    ? listTable('People', columns(view, photos), shown)
     : unnamed.length > 0
       ? nothing
       : emptyList(
@@ -100,6 +107,18 @@ ${searched ? nothing : pager(view, after, last && positionOf([last.sort_key, las
     };
   },
 });
+
+// The list asks for no photo that its viewer would be refused.
+async function photosOf(
+  read: Transaction,
+  people: readonly ListedPerson[],
+  view: View<unknown>,
+): Promise<ReadonlySet<string>> {
+  const { route } = personPhoto;
+  if (people.length === 0 || !view.may(route) || wantsReason(personPhoto, route, view)) return new Set();
+  const accountIds = people.map((one) => one.account_id);
+  return accountsWithPhoto(read, { tenantId: view.params.tenant ?? '', accountIds });
+}
 
 function notThere({ outside, set_aside: aside }: Unnamed): Html {
   const parts = [
@@ -147,12 +166,20 @@ export function personState(one: ListedPerson, now: Date): Html {
   return html`<span class="state">Managed</span>${one.edited ? html`<small>with edits of people</small>` : nothing}`;
 }
 
-const columns = (view: View<unknown>): readonly Column<ListedPerson>[] => [
+const columns = (view: View<unknown>, photos: ReadonlySet<string>): readonly Column<ListedPerson>[] => [
   {
     title: 'Name',
     head: true,
-    cell: (one) =>
-      html`<a href="${view.href(`${view.path}/${one.account_id}`)}">${one.display_name ?? one.user_principal_name ?? 'without a name'}</a>`,
+    cell: (one) => {
+      const path = `${view.path}/${one.account_id}`;
+      const name = one.display_name ?? one.user_principal_name ?? 'without a name';
+      const hasPhoto = photos.size === 0 ? undefined : photos.has(one.account_id);
+      return besidePhoto(
+        view,
+        { hasPhoto, path: `${path}/photo`, name },
+        html`<a href="${view.href(path)}">${name}</a>`,
+      );
+    },
   },
   { title: 'User principal name', cell: (one) => one.user_principal_name ?? '' },
   { title: 'Mail', cell: (one) => (one.mail === one.user_principal_name ? 'the same' : (one.mail ?? '')) },

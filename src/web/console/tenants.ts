@@ -1,6 +1,7 @@
 // `/console`: the tenants, a row each; those that need a person first.
 import { z } from 'zod';
 import { count, plural } from '../../rules/numbers.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { type FirstSteps, readFirstSteps } from '../../store/console/first-steps.ts';
 import {
   countTenants,
@@ -110,7 +111,7 @@ const columns = (view: View<unknown>) => [
   {
     title: 'State',
     cell: (one: ListedTenant) =>
-      html`${stateWords(one)}${one.set_aside > 0 ? html`<small>${count(one.set_aside)} set aside</small>` : nothing}${one.notice === null ? nothing : html`<small>a mass change to look at</small>`}`,
+      html`${stateWords(one)}${errorOf(one)}${one.set_aside > 0 ? html`<small>${count(one.set_aside)} set aside</small>` : nothing}${one.notice === null ? nothing : html`<small>a mass change to look at</small>`}`,
   },
   {
     title: 'Fresh',
@@ -135,6 +136,12 @@ const columns = (view: View<unknown>) => [
   },
   { title: 'Act', cell: (one: ListedTenant) => actOn(one, view) },
 ];
+
+/** Returns the last error of a failing tenant, and the command that names its cure. */
+const errorOf = ({ failing, name, last_error_message: message }: ListedTenant): Html =>
+  failing && message !== null
+    ? html`<small class="note">${message}. <code>entra-sync doctor ${commandWord(name)}</code> names the cure.</small>`
+    : nothing;
 
 /** Returns the button of what a person would do next with the tenant. */
 function actOn(one: ListedTenant, view: View<unknown>): Html {

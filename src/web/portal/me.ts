@@ -7,7 +7,7 @@ import type { Head } from './frame.ts';
 import { type History, historyList, readHistory } from './history.ts';
 import { fieldInput, stateInput, underInput } from './inputs.ts';
 import { fill, textsOf } from './language.ts';
-import { ownPhoto, readOwnPhoto } from './photo.ts';
+import { findPhoto, photoAbove } from './photo.ts';
 import { portalPage } from './portal-page.ts';
 import { hasPreview, previewPanel } from './preview.ts';
 import { timeOf } from './times.ts';
@@ -25,7 +25,7 @@ export const mePage = portalPage({
     if (!person) return undefined;
     const history = await readHistory(contract, view, head, person);
     const id = view.viewer.accountId ?? '';
-    return { person, history, previewed: await hasPreview(contract, id), photo: await readOwnPhoto(contract, id) };
+    return { person, history, previewed: await hasPreview(contract, id), photo: await findPhoto(contract, id) };
   },
   // One's own page is one's own affair, unless an operator looks as the person.
   audit: (_data, { viewer }) => (viewer.standing ? [{ act: 'person.viewed', accountId: viewer.accountId }] : []),
@@ -35,7 +35,7 @@ export const mePage = portalPage({
     const isKept = Number.parseInt(head.portal.history, 10) > 0;
     return {
       title: `${me.title} · ${head.tenant}`,
-      content: html`${done(view)}${ownPhoto(photo, view, head)}<h1>${me.title}</h1>
+      content: html`${done(view)}${photoAbove(photo, view, head.person, me.photo)}<h1>${me.title}</h1>
 <p class="lead">${say(mine.length > 0 ? me.lead : me.leadNothing, { tenant: head.tenant })}</p>
 ${mine.length > 0 ? ownForm(mine, { person, history, previewed }, view, head) : nothing}
 ${previewed && mine.length === 0 ? html`<section class="panel">${previewPanel(view, '/me/preview', false)}</section>` : nothing}

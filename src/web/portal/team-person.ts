@@ -1,31 +1,20 @@
 // `/team/ID`: one of the people that the viewer manages. It shows present values, who changed them last by role, and what the
 // person gets; never what was, nor groups (rule 49).
 import { z } from 'zod';
-import { asGuid } from '../../rules/decode.ts';
-import type { Contract } from '../contract-page.ts';
 import { type Html, html, nothing, postForm, say } from '../html.ts';
 import type { View } from '../page.ts';
 import { isEditable, labelOf, type PersonField, readPerson, shownText } from './fields.ts';
 import type { Head } from './frame.ts';
 import { fieldInput, stateAt, stateInput } from './inputs.ts';
-import { textsOf } from './language.ts';
+import { fill, textsOf } from './language.ts';
 import { outcomes } from './me.ts';
 import { wishesOf } from './me-act.ts';
+import { findPhoto, photoAbove } from './photo.ts';
 import { portalAction, portalPage } from './portal-page.ts';
 import { hasPreview, portalPreview, previewPanel } from './preview.ts';
 import { save } from './save.ts';
+import { managedId } from './team-access.ts';
 import { timeOf } from './times.ts';
-
-/** Returns the account of the address if the viewer manages it now. */
-async function managedId(contract: Contract, { params, viewer }: View<unknown>): Promise<string | undefined> {
-  const account = asGuid(params.account ?? '');
-  if (account === undefined) return undefined;
-  const [found] = await contract.rows<{ via: string | null }>('select directory.manages(:manager, :account) as via', {
-    manager: viewer.accountId,
-    account,
-  });
-  return found?.via ? account : undefined;
-}
 
 export const teamPersonPage = portalPage({
   route: 'GET /team/:account',
@@ -41,10 +30,11 @@ export const teamPersonPage = portalPage({
          from directory.accounts a where a.account_id = :account`,
       { account },
     );
-    return { account, person, name: named?.name ?? null, previewed: await hasPreview(contract, account) };
+    const photo = await findPhoto(contract, account);
+    return { account, person, name: named?.name ?? null, photo, previewed: await hasPreview(contract, account) };
   },
   audit: ({ account }) => [{ act: 'person.viewed', accountId: account }],
-  render: ({ account, person, name, previewed }, view, head) => {
+  render: ({ account, person, name, photo, previewed }, view, head) => {
     const { team, me } = textsOf(view);
     const theirs = person.fields.filter((one) => isEditable(one, 'manager'));
     const path = `/team/${account}`;
@@ -57,7 +47,7 @@ export const teamPersonPage = portalPage({
       title: `${called} · ${team.title}`,
       content: html`${done === undefined || view.form ? nothing : html`<p class="done" role="status">${me.done[done]}</p>`}
 <p class="crumb"><a href="${view.href('/team')}">${team.title}</a></p>
-<h1>${called}</h1>
+${photoAbove(photo, view, called, fill(team.photo, { name: called }))}<h1>${called}</h1>
 <p class="lead">${theirs.length > 0 ? team.personLead : team.personLeadNothing}</p>
 ${theirs.length > 0 ? editForm(path, { person, theirs, account, panel }, view, head) : panel === nothing ? nothing : html`<section class="panel">${panel}</section>`}
 ${restPanel(

@@ -1,11 +1,13 @@
 // `/team`: the people that the viewer manages.
 import { z } from 'zod';
+import { type Contract, contractDownload } from '../contract-page.ts';
 import { html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
+import { besidePhoto } from '../picture.ts';
 import { position, positionOf } from '../query.ts';
-import { type Column, listTable } from '../table.ts';
+import { type Column, csvLink, listTable } from '../table.ts';
 import { fill, textsOf } from './language.ts';
-import { portalPage } from './portal-page.ts';
+import { portalPage, readHead } from './portal-page.ts';
 
 const shownPeople = 50;
 
@@ -15,22 +17,32 @@ type Managed = {
   readonly mail: string | null;
   readonly via: 'line' | 'group';
   readonly sortName: string;
+  readonly hasPhoto: boolean;
 };
+
+const words = z.string().max(200);
+
+/** Returns at most `limit` people by name, after the one with this name and id. */
+function readTeam(
+  contract: Contract,
+  { viewer, query }: View<{ readonly q: string | undefined }>,
+  [name = null, id = null]: readonly (string | number | null)[],
+  limit: number,
+): Promise<Managed[]> {
+  return contract.rows<Managed>(
+    `select m.account_id as "accountId", m.display_name as name, m.mail, m.via, m.sort_name as "sortName",
+            exists (select from directory.photos p where p.account_id = m.account_id) as "hasPhoto"
+       from directory.managed(:manager, :words, :name, :id, :limit) m`,
+    { manager: viewer.accountId, words: query.q ?? null, name, id, limit },
+  );
+}
 
 export const teamPage = portalPage({
   route: 'GET /team',
   section: 'team',
   needs: 'managers',
-  query: { q: z.string().max(200), after: position('text', 'id') },
-  load: (contract, { viewer, query: { q, after } }) =>
-    contract.rows<Managed>(
-      `select m.account_id as "accountId", m.display_name as name, m.mail, m.via, m.sort_name as "sortName"
-         from directory.managed(:manager, :words, :name, :id, :most) m`,
-      {
-        ...{ manager: viewer.accountId, words: q ?? null, most: shownPeople + 1 },
-        ...{ name: after?.keys[0] ?? null, id: after?.keys[1] ?? null },
-      },
-    ),
+  query: { q: words, after: position('text', 'id') },
+  load: (contract, view) => readTeam(contract, view, view.query.after?.keys ?? [], shownPeople + 1),
   render: (people, view, head) => {
     const { team } = textsOf(view);
     const { q, after } = view.query;
@@ -49,9 +61,10 @@ ${
 }
 ${
   shown.length > 0
-    ? listTable(team.title, columns(view), shown)
-    : html`<p class="empty">${searched ? html`${fill(team.notFound, { words: q })} <a href="${view.href('/team')}">${team.all}</a>` : team.nobody}</p>`
+    ? listTable(team.title, columns(view, shown), shown)
+    : html`<p class="empty">${searched ? html`${fill(team.notFound, { words: q })} <a href="${view.href('/team')}">${team.all}</a>` : after ? team.noMore : team.nobody}</p>`
 }
+${shown.length > 0 ? csvLink(view, '/team.csv', { q }, team.csv) : nothing}
 ${
   after === undefined && last === undefined
     ? nothing
@@ -61,14 +74,41 @@ ${
   },
 });
 
-const columns = (view: View<unknown>): readonly Column<Managed>[] => {
+export const teamDownload = contractDownload({
+  route: 'GET /team.csv',
+  query: { q: words },
+  name: 'team',
+  columns: [
+    { title: 'display_name', of: (one: Managed) => one.name },
+    { title: 'mail', of: (one) => one.mail },
+    { title: 'via', of: (one) => one.via },
+  ],
+  lot: async (contract, view, after, limit) => {
+    const head = await readHead(contract, view);
+    return head?.portal.managers
+      ? readTeam(contract, view, after ? [after.sortName, after.accountId] : [], limit)
+      : undefined;
+  },
+  audit: () => ({ act: 'team.exported' }),
+});
+
+const columns = (view: View<unknown>, shown: readonly Managed[]): readonly Column<Managed>[] => {
   const { team } = textsOf(view);
+  const somePhotos = shown.some((one) => one.hasPhoto);
   return [
     {
       title: team.name,
       head: true,
-      cell: (one) =>
-        html`<a href="${view.href(`/team/${one.accountId}`)}">${one.name ?? one.mail ?? team.nameless}</a>`,
+      cell: (one) => {
+        const path = `/team/${one.accountId}`;
+        const name = one.name ?? one.mail ?? team.nameless;
+        const hasPhoto = somePhotos ? one.hasPhoto : undefined;
+        return besidePhoto(
+          view,
+          { hasPhoto, path: `${path}/photo`, name },
+          html`<a href="${view.href(path)}">${name}</a>`,
+        );
+      },
     },
     { title: team.mail, cell: (one) => one.mail ?? '' },
     { title: team.how, cell: (one) => team.via[one.via] },

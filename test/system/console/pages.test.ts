@@ -267,6 +267,21 @@ test('an admin sees the audit of the own tenant, the vendor’s people included,
   );
 });
 
+test('the row of a failing tenant says its last error and where the cure is', async () => {
+  const failing = createTenant({ seed: 3, users: 1 });
+  await addTenant(borrowed.database, { tenantId: failing.tenantId, name: 'Müller "X"', ref: null }, loadDefaults());
+  await ask(
+    `update entra_sync.tenants set status = 'quarantined', last_error_message = 'consent is <missing>' where tenant_id = :of`,
+    { of: failing.tenantId },
+  );
+  const { text } = await operator.get('/console');
+  expect(text).toContain(
+    '<small class="note">consent is &lt;missing&gt;. <code>entra-sync doctor &#39;Müller &quot;X&quot;&#39;</code> names the cure.</small>',
+  );
+  expect(text.match(/names the cure/g)).toHaveLength(1);
+  await ask('delete from entra_sync.tenants where tenant_id = :of', { of: failing.tenantId });
+});
+
 describe('acts', () => {
   test('pause, resume and sync now: the same as the verbs, with the actor in the audit', async () => {
     const state = async () =>

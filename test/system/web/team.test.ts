@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { portalFrame } from '../../../src/web/portal/frame.ts';
 import { portalPages, portalStartOf } from '../../../src/web/portal/pages.ts';
+import { positionOf } from '../../../src/web/query.ts';
 import { accountOf, changesOf, storedAccount, tenantWith } from '../../support/people-edit.ts';
 import { openPortal, type Portal } from '../../support/portal.ts';
 import { ask } from '../../support/stage.ts';
@@ -385,5 +386,41 @@ describe('the team', () => {
     expect(names(await manager.get('/team?q=pers+05'))).toHaveLength(10);
     expect((await manager.get('/team?q=%3Czoe%3E')).text).toContain('No person of your team is called &lt;zoe&gt;.');
     expect(await audited(ann.id)).toEqual([]);
+  });
+
+  test('rule 49: is a download too, of the people managed now and with the words of the search, told in the audit', async () => {
+    const other = await accountOf(portal.store, tenant, { mapped: { displayName: '=Other' } });
+    const formula = await accountOf(portal.store, tenant, {
+      objectId: randomUUID(),
+      mapped: { displayName: '=Formula' },
+      source: { manager: boss.object },
+    });
+    expect((await manager.get('/team?q=ann')).text).toContain('href="/team.csv?q=ann">Download as CSV<');
+    expect((await manager.get('/team?lang=de')).text).toContain('href="/team.csv">Als CSV herunterladen<');
+    const { status, headers, text } = await manager.get('/team.csv');
+    expect([status, headers.get('content-disposition')]).toEqual([200, 'attachment; filename="team.csv"']);
+    expect(text).toBe(`display_name,mail,via\r\n"'=Formula",,line\r\nAnn <Berg>,${ann.object}@a.example,line\r\n`);
+    expect((await manager.get('/team.csv?q=ann')).text).not.toContain('Formula');
+    const exported = await ask(
+      portal.store,
+      "select role from directory.audit where act = 'team.exported' and actor = 'account:' || :boss",
+      { boss: boss.id },
+    );
+    expect(exported).toEqual([{ role: 'manager' }, { role: 'manager' }]);
+    expect([(await browser.get('/team.csv')).status, (await portal.with().get('/team.csv')).status]).toEqual([
+      404, 401,
+    ]);
+    await settings({ portal: { managers: false } });
+    expect((await manager.get('/team.csv')).status).toBe(404);
+    await settings(given);
+    await ask(portal.store, 'delete from entra_sync.accounts where account_id = any(:ids::uuid[])', {
+      ids: [other, formula],
+    });
+  });
+
+  test('a page behind the last person says so, with the way to the first', async () => {
+    const { text } = await manager.get(`/team?after=${positionOf(['zz', ann.id])}`);
+    expect(text).toContain('No more people follow here.');
+    expect(text).toContain('<a href="/team">First page</a>');
   });
 });

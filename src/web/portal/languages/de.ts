@@ -90,6 +90,8 @@ export const language: PortalLanguage = {
       notFound: 'In Ihrem Team heißt niemand {words}.',
       all: 'Alle zeigen',
       nobody: 'Sie sind zurzeit für niemanden zuständig.',
+      noMore: 'Hier folgen keine weiteren Menschen.',
+      csv: 'Als CSV herunterladen',
       first: 'Erste Seite',
       next: 'Nächste Seite',
       name: 'Person',
@@ -97,6 +99,7 @@ export const language: PortalLanguage = {
       how: 'Wie',
       via: { line: 'berichtet an Sie', group: 'durch eine Gruppe' },
       nameless: 'ohne Namen',
+      photo: 'Foto von {name}',
       personLead:
         'Was Sie ändern dürfen, steht unten; es gilt sofort. Bei jedem Wert steht, wer ihn zuletzt geändert hat.',
       personLeadNothing: 'Nichts davon wird von Führungskräften geändert.',
