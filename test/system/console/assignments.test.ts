@@ -135,6 +135,14 @@ test('a choice of people or of a group is kept from its preview to the act, as a
   expect(await rules()).toMatchObject([{ target: 'account', item: 'spring' }]);
 });
 
+test('of a thousand people that there are not, twenty are told and no more are looked for', async () => {
+  const names = Array.from({ length: 1_000 }, (_, n) => `Nobody${n}`).join('\n');
+  const form = { ...blank, item: JSON.stringify(['banner', 'spring']), target: 'people', group: '', people: names };
+  const { status, text } = await publisher.post(at('/new'), form);
+  expect([status, text.match(/<li><a[^>]*>No person is called/g)?.length]).toEqual([422, 20]);
+  expect(text).toContain('The other lines are not looked at yet.');
+});
+
 test('the preview, the rule and the changes name slots and items by their titles, and an item without a title by its id', async () => {
   const titles = `update entra_sync.%s set title = :title where tenant_id = :tenant`;
   const tenant = scene.tenantId;
