@@ -85,12 +85,20 @@ export async function claimWebhook(
   return claimed;
 }
 
-/** Gives a claim back. Does nothing for one that was lost. */
-export async function releaseWebhook(database: Database, { webhook_id: id, claim }: ClaimedWebhook): Promise<void> {
+/** Gives a claim back, due again in `inMs` milliseconds; 0: as it was. Does nothing for one that was lost. */
+export async function releaseWebhook(
+  database: Database,
+  { webhook_id: id, claim }: ClaimedWebhook,
+  inMs = 0,
+): Promise<void> {
   await written(
     database,
-    `update entra_sync.webhooks set claim = null, claimed_until = null where webhook_id = :id and claim = :claim`,
-    { id, claim },
+    `update entra_sync.webhooks
+        set claim = null, claimed_until = null,
+            next_at = case when :inMs > 0 then clock_timestamp() + make_interval(secs => :inMs / 1000.0)
+                           else next_at end
+      where webhook_id = :id and claim = :claim`,
+    { id, claim, inMs },
   );
 }
 

@@ -92,6 +92,29 @@ test('an address whose turn is over waits for the others', async () => {
   expect(addressed).toEqual([first, second, first, second].map(({ id }) => id));
 });
 
+test('an address whose lot this release cannot write keeps no other from its turn', async () => {
+  const { id } = await add({ form: 'json' });
+  await ask(
+    store,
+    `update entra_sync.webhooks
+        set lot_id = gen_random_uuid(), lot_at = now(), lot_to = position, lot_notice = '{"kind": "of a later release"}'
+      where webhook_id = :id`,
+    { id },
+  );
+  await add();
+  await write(1);
+  const errors: unknown[] = [];
+  const sender = openWebhookSender({
+    ...{ database: store.database, log: createLog('silent'), signal: new AbortController().signal },
+    onError: (error) => errors.push(error),
+  });
+  for (const _ of [1, 2]) {
+    sender.look();
+    await sender.idle();
+  }
+  expect([idsOf(receiver.taken), errors.length]).toEqual([await feed(), 1]);
+});
+
 test('rule 52: a lot with values ends before it is too large, and loses nothing', async () => {
   await add({ told: 'all' });
   await write(7);
