@@ -1,5 +1,5 @@
-// Patterns of fields: the part of regular expressions that needs no backtracking, so that no value makes one slow, and that
-// Postgres, which checks them, and a browser's form read alike.
+// Patterns of fields: the part of regular expressions that Postgres, which checks them, matches in one pass, so that no value
+// makes one slow, and that a browser's form reads alike. JavaScript tries the ways to part a value: match none of them by it.
 
 /** Characters of a pattern, and the parts that it has with its repetitions written out. */
 const maxLength = 200;

@@ -2,9 +2,12 @@
 import { z } from 'zod';
 import { duration } from './durations.ts';
 
-// Offsets are names for JavaScript too, and follow no summer time.
+const namesOfThree = new Set('CET EET EST GMT HST MET MST PRC ROC ROK UCT UTC WET'.split(' '));
+
+// Offsets are names for JavaScript too, and follow no summer time. So are abbreviations that mean another zone to Postgres,
+// which reads what people type: BST is Bangladesh here and Britain there.
 const isTimeZone = (name: string) => {
-  if (!/^[A-Za-z]/.test(name)) return false;
+  if (!/^[A-Za-z]/.test(name) || (name.length === 3 && !namesOfThree.has(name.toUpperCase()))) return false;
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });
     return true;

@@ -1,12 +1,9 @@
-// Reads and checks settings files, merges layers, and resolves the settings in force for a tenant.
+// Checks settings files, merges layers, and resolves the settings in force for a tenant.
 
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument } from 'yaml';
 import { ExpectedError } from '../errors.ts';
 import { packageFile } from '../package-files.ts';
 import { type GroupChoice, writtenChoice } from '../rules/copied-groups.ts';
-
 import { groupProperties } from '../rules/groups.ts';
 import type { RemovalLimits } from '../rules/guard.ts';
 import { type MatchKey, trackedProperties } from '../rules/mapping.ts';
@@ -16,9 +13,10 @@ import { type DisabledAccounts, type Scope, writtenScope } from '../rules/scope.
 import type { Stream } from '../rules/streams.ts';
 import { durationMs } from './durations.ts';
 import { fieldsOf } from './fields.ts';
+import { parseSettings, readSettingsFile, readText } from './files.ts';
 import { choiceOf } from './groups-schema.ts';
 import { problemsOfLimits } from './limits.ts';
-import { inFileOrder, rememberSource } from './lines.ts';
+import { inFileOrder } from './lines.ts';
 import { type ManagedBy, managedByOf } from './managers.ts';
 import { photosOf } from './photos-schema.ts';
 import { checkShape, isRecord, problemsOfRemovals, problemsOfWhole } from './problems.ts';
@@ -85,23 +83,6 @@ export function loadDefaults(path: string = packageFile('config', 'default.yaml'
   if (defaults?.path !== path || defaults.text !== text)
     defaults = { path, text, document: checkSettings(parseSettings(text, path), path, [], documentSchema) };
   return structuredClone(defaults.document);
-}
-
-/** Parses a YAML file without checking it. Throws `settings_invalid` if it is unreadable or not YAML. */
-export function readSettingsFile(path: string): unknown {
-  return parseSettings(readText(path), path);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const isDirectory = (error as NodeJS.ErrnoException).code === 'EISDIR';
-    throw new ExpectedError('settings_invalid', isDirectory ? `${path} is a directory` : `${path} cannot be read`, {
-      cure: isDirectory ? 'name the YAML file in it' : 'check the path',
-      cause: error,
-    });
-  }
 }
 
 /**
@@ -263,41 +244,4 @@ function known(text: string | undefined): number {
   const ms = durationMs(text ?? '');
   if (ms === undefined) throw new Error(`unchecked duration ${text}`);
   return ms;
-}
-
-/** {@link readSettingsFile} for a text. `path`: what messages call it. */
-export function parseSettings(text: string, path: string): unknown {
-  try {
-    const lines = new LineCounter();
-    const document = parseDocument(text, { prettyErrors: true, lineCounter: lines });
-    const [error] = document.errors;
-    if (error) throw error;
-    const value: unknown = document.toJS({ maxAliasCount: 20 });
-    requireNoCircle(value, new Set());
-    rememberSource(value, { document, lines });
-    if (value !== null) return value;
-  } catch (fault) {
-    // Some faults are thrown, not listed, like an alias without an anchor.
-    throw noYaml(path, fault);
-  }
-  // A file that was cut off while it was written must not pass for one that changes nothing.
-  throw new ExpectedError('settings_invalid', `${path} is empty: it names no setting`, {
-    cure: 'write the keys that change; config/default.yaml shows every setting',
-  });
-}
-
-// An alias may be inside its own anchor. Following it would never end.
-function requireNoCircle(value: unknown, above: ReadonlySet<unknown>): void {
-  if (typeof value !== 'object' || value === null) return;
-  if (above.has(value)) throw new Error('an alias refers to a value that contains it');
-  const within = new Set(above).add(value);
-  for (const part of Object.values(value)) requireNoCircle(part, within);
-}
-
-function noYaml(path: string, error: unknown): ExpectedError {
-  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return new ExpectedError('settings_invalid', `${path} is not YAML: ${line.replace(/:$/, '')}`, {
-    cure: 'correct that line',
-    cause: error,
-  });
 }

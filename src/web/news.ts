@@ -93,7 +93,8 @@ export function newsOf(route: Route): News {
     kind: 'news',
     route,
     count: async (database, tenantId, since) =>
-      typeof since === 'string' && since.length <= longestMark
+      // A text of Postgres holds no NUL.
+      typeof since === 'string' && since.length <= longestMark && !since.includes('\0')
         ? readWithin(database, newsMs, (read) => countChangesSince(read, tenantId, since, mostCounted))
         : undefined,
   };

@@ -25,8 +25,10 @@ export const enteredPath = '/entered';
 type Entering = { readonly state: string; readonly nonce: string; readonly verifier: string; readonly to: string };
 
 const enteringMs = 15 * 60_000;
-/** The most sign-ins of a browser that wait for their return; more would fill the header. */
+/** The most sign-ins of a browser that wait for their return, and the characters of its cookies beyond which they are given up. */
 const mostBegun = 6;
+// Node takes 16 KiB of headers. Beyond it no page answers, this one neither.
+const mostCookies = 8_000;
 /** The time for which a browser that has signed out is asked for the account again. */
 const leftMs = 24 * 3_600_000;
 
@@ -95,7 +97,8 @@ export function signInEntrance(options: SignInOptions): Entrance {
       .catch((error: unknown) => asRefusal(error));
     if (typeof address !== 'string') return refuse(request, reply, address.refusal);
     const begun = Object.keys(request.cookies).filter((one) => one.startsWith(`${cookieName}-`));
-    if (begun.length >= mostBegun) for (const one of begun) reply.clearCookie(one, cookie);
+    if (begun.length >= mostBegun || (request.headers.cookie ?? '').length > mostCookies)
+      for (const one of begun) reply.clearCookie(one, cookie);
     return reply.setCookie(cookieFor(state), entering, { ...cookie, maxAge: enteringMs / 1000 }).redirect(address, 303);
   }
 

@@ -19,12 +19,13 @@ function isZone(name: string): boolean {
   }
 }
 
-/** Returns day and time of a moment in a zone, as inputs of a form have them. */
+/** Returns day and time of a moment in a zone, as inputs of a form have them; the day of a year beyond 9999 is longer. */
 export function localOf(moment: Date, zone: string): { readonly day: string; readonly time: string } {
   // The Swedish form is that of the inputs: 2026-05-12 08:30.
   const format = { timeZone: zone, dateStyle: 'short', timeStyle: 'short' } as const;
   const [day = '', time = ''] = new Intl.DateTimeFormat('sv-SE', format).format(moment).split(' ');
-  return { day, time };
+  // The form leaves the zeros of early years out.
+  return { day: day.padStart(10, '0'), time };
 }
 
 /** Returns day and time of an end: one at midnight is that of the whole day before. */
@@ -38,7 +39,9 @@ const shortDay = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'long
 /** Returns a beginning or an end in words: "12 May 2026", with the time unless it counts whole days. */
 export function shownIn(moment: Date, zone: string, kind: 'start' | 'end'): Html {
   const { day, time } = kind === 'end' ? localEndOf(moment, zone) : localOf(moment, zone);
-  const words = shortDay.format(new Date(`${day}T00:00:00Z`));
+  // Programs write the last moment that they know for "never", and some zones have it in a year of five digits.
+  const date = new Date(`${day}T00:00:00Z`);
+  const words = Number.isNaN(date.getTime()) ? day : shortDay.format(date);
   const whole = kind === 'end' ? time === '' : time === '00:00';
   const utc = `${moment.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   return html`<time datetime="${moment.toISOString()}" title="${utc}">${words}${whole ? '' : ` ${time}`}</time>`;

@@ -31,9 +31,10 @@ export async function sendMail(
   const ending = AbortSignal.any([signal, AbortSignal.timeout(withinMs)]);
   const transport = createTransport(transportOf(server.url, ending));
   try {
-    const { messageId, ...rest } = mail;
+    const { messageId, to, ...rest } = mail;
     const sent = await transport.sendMail({
-      ...{ ...rest, from: server.from, messageId: `<${messageId}@entra-sync>` },
+      // As an object: a text could hold several addresses.
+      ...{ ...rest, to: { name: '', address: to }, from: server.from, messageId: `<${messageId}@entra-sync>` },
       // No auto-reply should come back for it (RFC 3834).
       headers: { 'auto-submitted': 'auto-generated' },
     });

@@ -43,7 +43,8 @@ export function sendNotice(
   const { url, form } = webhook;
   if (form !== 'mail' && form !== 'contact')
     return sendBody(webhook, noticeBody(form === 'changes' ? 'json' : form, notice), options);
-  const to = decodeURIComponent(new URL(url).pathname);
+  // Not by URL, for which what is behind a # is none of the address.
+  const to = url.slice('mailto:'.length);
   return sendMail(options.mail, { to, ...noticeMail(notice), messageId: options.messageId }, options.signal);
 }
 

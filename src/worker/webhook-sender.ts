@@ -35,6 +35,8 @@ const atOnce = 4;
 /** Another webhook gets a turn after so many lots in a row, or after so long: a slow address delays no other for more. */
 const lotsInARow = 50;
 const turnMs = 30_000;
+/** A webhook that fails by a defect waits for so long, in milliseconds: the first in line, it would keep all others from theirs. */
+const putOffMs = 60_000;
 
 /** Each look works until nothing is due; further looks work beside it. */
 export function openWebhookSender(options: SenderOptions): WebhookSender {
@@ -53,7 +55,16 @@ export function openWebhookSender(options: SenderOptions): WebhookSender {
     while (!signal.aborted) {
       const webhook = await claimWebhook(database, quiet);
       if (!webhook) return;
-      const nothingAt = await sendAll(webhook).finally(() => releaseWebhook(database, webhook));
+      const done = await sendAll(webhook).then(
+        (nothingAt) => ({ nothingAt }),
+        (error: unknown) => ({ error }),
+      );
+      await releaseWebhook(database, webhook, 'error' in done ? putOffMs : 0);
+      if ('error' in done) {
+        onError(done.error);
+        continue;
+      }
+      const { nothingAt } = done;
       if (nothingAt !== undefined && webhook.form === 'changes' && quietEnd === end)
         quiet.set(webhook.webhook_id, nothingAt);
     }

@@ -79,7 +79,7 @@ test('many changes, and a mark of long ago or of elsewhere, are more than 99', a
   expect((await browser.get(question)).text).toBe('100');
   for (const since of ['00000000:1:1', 'x', "'", ''])
     expect([since, (await browser.get(`${path}?since=${encodeURIComponent(since)}`)).text]).toEqual([since, '100']);
-  for (const bad of ['', `?since=${'1'.repeat(2_000)}`, '?since=1&since=2'])
+  for (const bad of ['', `?since=${'1'.repeat(2_000)}`, '?since=1&since=2', '?since=%00'])
     expect((await browser.get(path + bad)).status).toBe(404);
 });
 

@@ -26,6 +26,7 @@ test.each<[object, string[]]>([
   [{ portal: { history: '0d' } }, []],
   [{ timeZone: 'Europe/Berlin' }, []],
   [{ timeZone: 'Etc/GMT+2' }, []],
+  [{ timeZone: 'CET' }, []],
   [{ help: null }, []],
   [{ help: { text: 'Ask IT' } }, []],
   [help('mailto:it@contoso.example'), []],
@@ -44,6 +45,7 @@ test.each<[object, string[]]>([
   ].map((host): [object, string[]] => [{ previewImages: ['a.example', host] }, [`previewImages.1 ${noHost}`]]),
   [{ timeZone: 'Europe/Berlni' }, [`timeZone: ${noZone}`]],
   [{ timeZone: '+02:00' }, [`timeZone: ${noZone}`]],
+  [{ timeZone: 'BST' }, [`timeZone: ${noZone}`]],
   [{ timeZone: '' }, [`timeZone: ${noZone}`]],
   [{ portal: { people: 'yes' } }, ['portal.people must be true or false']],
   [

@@ -1,7 +1,7 @@
 // What came back for a lot, and what follows from it (rule 52).
 import type { Outcome } from '../../rules/webhooks.ts';
 import { type Database, inTransaction, rowCount, rows } from '../database/pool.ts';
-import { type ClaimedWebhook, feedEnd, type Lot } from './lots.ts';
+import type { ClaimedWebhook, Lot } from './lots.ts';
 import { noteTold } from './notices.ts';
 
 /** What came back for a lot, for the log. */
@@ -34,8 +34,6 @@ export async function endAttempt(
         ...bindings,
         ...(outcome.kind === 'again' && { inMs: outcome.inMs }),
         ...(outcome.kind === 'paused' && { because: outcome.because }),
-        // The feed may have lost the lot after it was fixed.
-        ...(outcome.kind === 'taken' && { end: changes === 'reset' ? await feedEnd(transaction) : null }),
       },
     );
     if (noted > 0 && outcome.kind === 'taken' && typeof changes === 'object' && 'notice' in changes)
@@ -55,7 +53,7 @@ const own = 'where webhook_id = :id and claim = :claim and lot_id = :lotId';
 const noLot = 'lot_id = null, lot_at = null, lot_changes = null, lot_to = null, lot_notice = null';
 const taken = `
 update entra_sync.webhooks
-   set position = coalesce(:end::text, lot_to), ${noLot}, failures = 0, failing_since = null,
+   set position = lot_to, ${noLot}, failures = 0, failing_since = null,
        taken_at = clock_timestamp(), next_at = clock_timestamp() ${own}`;
 const failed = 'failures = failures + 1, failing_since = coalesce(failing_since, clock_timestamp())';
 const released = 'claim = null, claimed_until = null';

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Notice } from '../../rules/notices.ts';
 import { kindsFilter, lotOf, lotSize, type NoticeForm, type Told, type ToldChange } from '../../rules/webhooks.ts';
-import { type Database, rows, sqlState, type Transaction, written } from '../database/pool.ts';
+import { type Database, rows, sqlState, written } from '../database/pool.ts';
 import { fixNotice } from './notices.ts';
 
 export type ClaimedWebhook = {
@@ -42,8 +42,7 @@ export async function endForWebhooks(database: Database): Promise<string | undef
   return found?.position;
 }
 
-/** Returns the present end of the feed. */
-export async function feedEnd(on: Database | Transaction): Promise<string> {
+async function feedEnd(on: Database): Promise<string> {
   const [found] = await rows<{ position: string }>(on, 'select directory.feed_position() as position');
   return found?.position ?? '';
 }
@@ -71,12 +70,20 @@ export async function claimWebhook(
   return claimed;
 }
 
-/** Gives a claim back. Does nothing for one that was lost. */
-export async function releaseWebhook(database: Database, { webhook_id: id, claim }: ClaimedWebhook): Promise<void> {
+/** Gives a claim back, due again in `inMs` milliseconds; 0: as it was. Does nothing for one that was lost. */
+export async function releaseWebhook(
+  database: Database,
+  { webhook_id: id, claim }: ClaimedWebhook,
+  inMs = 0,
+): Promise<void> {
   await written(
     database,
-    `update entra_sync.webhooks set claim = null, claimed_until = null where webhook_id = :id and claim = :claim`,
-    { id, claim },
+    `update entra_sync.webhooks
+        set claim = null, claimed_until = null,
+            next_at = case when :inMs > 0 then clock_timestamp() + make_interval(secs => :inMs / 1000.0)
+                           else next_at end
+      where webhook_id = :id and claim = :claim`,
+    { id, claim, inMs },
   );
 }
 
@@ -106,7 +113,10 @@ export async function nextLot(
     if (standing.lot_id !== null && standing.lot_at !== null) {
       const { lot_notice: notice } = standing;
       const changes = notice ? { notice } : await fixedChanges(database, standing);
-      return { id: standing.lot_id, at: standing.lot_at, changes, failures, failingMs };
+      if (changes !== 'lost') return { id: standing.lot_id, at: standing.lot_at, changes, failures, failingMs };
+      // A lot of another id, since the receiver may have kept the one that is lost.
+      await fixReset(database, webhook, standing.lot_id);
+      continue;
     }
     const next =
       webhook.form === 'changes'
@@ -159,7 +169,7 @@ async function fixNext(
     found = await read(database, position, limit);
   } catch (error) {
     if (sqlState(error) !== 'ES006') throw error;
-    await fix(database, { id, claim, changes: null, to: await feedEnd(database), since: null });
+    await fixReset(database, { webhook_id: id, claim }, null);
     return 'fixed';
   }
   const last = found.at(-1);
@@ -180,7 +190,7 @@ async function fixNext(
   const to = (wanted.length > lot.length ? lot.at(-1) : last)?.position ?? position;
   const changes = lot.map(({ position: _, ...change }) => change);
   const ids = changes.map((one) => one.change_id);
-  const fixed = await fix(database, { id, claim, changes: ids, to, since: lot[0]?.at ?? null });
+  const fixed = await fix(database, { id, claim, lost: null, changes: ids, to, since: lot[0]?.at ?? null });
   return fixed ? { ...fixed, changes } : 'fixed';
 }
 
@@ -193,27 +203,45 @@ async function nothingLeft(database: Database, bindings: { id: string; claim: st
   );
 }
 
+// A receiver reads the views when it keeps the word of the reset, however often that is sent again: the feed goes on where it
+// stood before the first time.
+async function fixReset(
+  database: Database,
+  { webhook_id: id, claim }: Pick<ClaimedWebhook, 'webhook_id' | 'claim'>,
+  lost: string | null,
+): Promise<void> {
+  await fix(database, { id, claim, lost, changes: null, to: await feedEnd(database), since: null });
+}
+
+/** Fixes a lot. `lost`: the one whose place it takes. */
 async function fix(
   database: Database,
-  lot: { id: string; claim: string; changes: readonly string[] | null; to: string; since: Date | null },
+  lot: {
+    id: string;
+    claim: string;
+    lost: string | null;
+    changes: readonly string[] | null;
+    to: string;
+    since: Date | null;
+  },
 ): Promise<{ id: string; at: Date } | undefined> {
   const [fixed] = await written<{ id: string; at: Date }>(
     database,
     `update entra_sync.webhooks
         set lot_id = :lotId, lot_at = clock_timestamp(), lot_changes = :changes::bigint[], lot_to = :to,
             behind_since = :since
-      where webhook_id = :id and claim = :claim and lot_id is null
+      where webhook_id = :id and claim = :claim and lot_id is not distinct from :lost::uuid
      returning lot_id as id, lot_at as at`,
     { ...lot, lotId: randomUUID() },
   );
   return fixed;
 }
 
-/** The changes of a fixed lot, in its order. A lot that the feed no longer has becomes word of the reset. */
+/** The changes of a fixed lot, in its order; `lost` where the feed no longer has them. */
 async function fixedChanges(
   database: Database,
   { position, lot_changes: ids }: Standing,
-): Promise<readonly ToldChange[] | 'reset'> {
+): Promise<readonly ToldChange[] | 'reset' | 'lost'> {
   if (ids === null) return 'reset';
   const found = new Map<string, ToldChange>();
   const wanted = new Set(ids);
@@ -230,7 +258,7 @@ async function fixedChanges(
     }
   } catch (error) {
     if (sqlState(error) !== 'ES006') throw error;
-    return 'reset';
+    return 'lost';
   }
   return ids.flatMap((id) => found.get(id) ?? []);
 }

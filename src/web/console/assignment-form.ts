@@ -5,14 +5,13 @@ import { type LocalTime, momentsIn } from '../../store/console/assignments.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { type Html, html, nothing } from '../html.ts';
 import type { Problem, SentForm } from '../page.ts';
-import { day } from '../query.ts';
 import { typedText } from '../typed.ts';
 import { localEndOf, localOf } from '../zone.ts';
 import { fieldLine } from './form-parts.ts';
 
-const aDay = z
-  .string()
-  .refine((text) => text === '' || day.safeParse(text).success, 'Write a day, such as 2026-05-12.');
+// Programs write the first day of all or the last one, and a change of something else sends it back. The database has no year 0.
+const isDay = (text: string) => z.iso.date().safeParse(text).success && text >= '0001';
+const aDay = z.string().refine((text) => text === '' || isDay(text), 'Write a day, such as 2026-05-12.');
 const aTime = z.string().regex(/^$|^([01]\d|2[0-3]):[0-5]\d$/, 'Write a time of the day, such as 08:30.');
 
 /** The fields of the form, as a browser sends them. */
@@ -58,10 +57,17 @@ export type Kept = {
 
 export const none: Kept = { priority: 0, except: false, starts_at: null, ends_at: null };
 
-/** Returns day and time of begin and end as the inputs show them; an empty time counts whole days. */
+const noTime = { day: '', time: '' };
+const longestDay = '9999-12-31'.length;
+
+/**
+ * Returns day and time of begin and end as the inputs show them; an empty time counts whole days. A day that no input holds
+ * is shown beside the form alone.
+ */
 function shownTimes({ starts_at: from, ends_at: to }: Kept, zone: string) {
-  const starts = from ? localOf(from, zone) : { day: '', time: '' };
-  const ends = to ? localEndOf(to, zone) : { day: '', time: '' };
+  const inInput = (one: typeof noTime) => (one.day.length > longestDay ? noTime : one);
+  const starts = from ? inInput(localOf(from, zone)) : noTime;
+  const ends = to ? inInput(localEndOf(to, zone)) : noTime;
   return { starts: starts.time === '00:00' ? { ...starts, time: '' } : starts, ends };
 }
 

@@ -111,7 +111,7 @@ ${fieldLine(
   form,
   { id: 'people', label: 'People', under: html`${wide ? 'Name, address or id' : 'Name or id'}, one a line.` },
   (more) =>
-    html`<textarea id="people" name="people" rows="3" autocomplete="off"${more}>${value('people', query.person)}</textarea>`,
+    html`<textarea id="people" name="people" rows="3" autocomplete="off"${more}>\n${value('people', query.person)}</textarea>`,
 )}
 ${fieldLine(
   form,
@@ -122,7 +122,8 @@ ${fieldLine(
 ${fieldLine(
   form,
   { id: 'values', label: 'is one of', under: html`One value a line; upper and lower case are the same.` },
-  (more) => html`<textarea id="values" name="values" rows="2" autocomplete="off"${more}>${value('values')}</textarea>`,
+  (more) =>
+    html`<textarea id="values" name="values" rows="2" autocomplete="off"${more}>\n${value('values')}</textarea>`,
 )}</fieldset>`;
 }
 

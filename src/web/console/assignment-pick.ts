@@ -62,6 +62,11 @@ export async function pickPeople(
   const problems: Problem[] = [];
   const open: Named[] = [];
   for (const word of words) {
+    // A word that no name has costs a look at all words of the tenant.
+    if (problems.length >= mostShown) {
+      problems.push({ field, message: 'The other lines are not looked at yet.' });
+      break;
+    }
     const found = await peopleCalled(database, view, tenantId, word);
     const picked = found.filter(({ id }) => chosen.includes(id));
     const [first, second] = found.filter((one) => isExact(one, word));

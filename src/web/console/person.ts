@@ -158,7 +158,7 @@ function editForm(
 ${
   // An input of one line takes line breaks out.
   /[\r\n]/.test(value)
-    ? html`<textarea id="${name}" name="${name}" rows="3" autocomplete="off"${wrongs}>${value}</textarea>`
+    ? html`<textarea id="${name}" name="${name}" rows="3" autocomplete="off"${wrongs}>\n${value}</textarea>`
     : html`<input id="${name}" name="${name}" value="${value}" autocomplete="off"${wrongs}>`
 }
 <input type="hidden" name="was.${one.field}" value="${typedText(view.form, `was.${one.field}`) ?? stored}">

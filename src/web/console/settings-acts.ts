@@ -1,10 +1,9 @@
 // The acts of the settings page: each form becomes the document that a settings file would be.
-
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { ExpectedError } from '../../errors.ts';
+import { parseSettings, parseYaml } from '../../settings/files.ts';
 import { roleSettings } from '../../settings/schema.ts';
-import { parseSettings, type SettingsDocument } from '../../settings/settings.ts';
+import type { SettingsDocument } from '../../settings/settings.ts';
 import { isTenant } from '../../store/console/tenants.ts';
 import type { Database, Transaction } from '../../store/database/pool.ts';
 import { storedSettings } from '../../store/settings/versions.ts';
@@ -75,12 +74,9 @@ function writeFields(sent: Sent, merged: SettingsDocument): Written {
 
 /** Returns a value of YAML, or its problem. */
 function yamlOf(text: string, field: string): { readonly value: unknown } | { readonly problems: readonly Problem[] } {
-  try {
-    return { value: parse(text, { maxAliasCount: 20 }) };
-  } catch (error) {
-    const [first = ''] = error instanceof Error ? error.message.split('\n') : [];
-    return { problems: [{ field, message: `This is no YAML: ${first.replace(/:$/, '')}.` }] };
-  }
+  const parsed = parseYaml(text);
+  if ('value' in parsed) return { value: parsed.value };
+  return { problems: [{ field, message: `This is no YAML: ${parsed.problem}.` }] };
 }
 
 function writeScope(sent: Sent, merged: SettingsDocument): Written {

@@ -16,6 +16,8 @@ export type PersonField = {
   readonly changedBy: string | null;
   readonly max: number | null;
   readonly pattern: string | null;
+  /** The value matches the pattern. */
+  readonly matches: boolean;
   readonly label: Readonly<Record<string, string>> | null;
   readonly help: Readonly<Record<string, string>> | null;
   readonly kind: 'text' | 'tel' | 'url' | 'mail' | 'list';
@@ -45,7 +47,8 @@ export async function readPerson(contract: Contract, accountId: string, role?: '
   const fields = await contract.rows<PersonField>(
     `select x.field, x.value, x.origin, x.editable_by as "editableBy", x.mapped_from as "mappedFrom",
             x.directory_value as "directoryValue", x.since, x.changed_by as "changedBy",
-            f.max, f.pattern, f.label, f.help, f.kind, f.private as "isPrivate"
+            f.max, f.pattern, coalesce((x.value #>> '{}') ~ ('^(' || f.pattern || ')$'), true) as matches,
+            f.label, f.help, f.kind, f.private as "isPrivate"
        from directory.explain_account(:accountId) x join directory.fields f on f.field = x.field
       where f.shown or :role = any(x.editable_by) order by f.sort_order nulls last, x.field`,
     { accountId, role: role ?? null },

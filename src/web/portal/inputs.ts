@@ -93,7 +93,7 @@ ${text}</textarea>`;
       const help = wordsOf(field.help, view);
       const fits = typeof value !== 'string' || value === '';
       const pattern =
-        field.pattern !== null && (fits || matches(value, field.pattern))
+        field.pattern !== null && (fits || field.matches) && !repeatsGroup(field.pattern)
           ? html` pattern="${forBrowser(field.pattern)}"${help === undefined ? nothing : html` title="${help}"`}`
           : nothing;
       return html`<input type="${fits || fitsType(value, type) ? type : 'text'}" inputmode="${mode}"${attributes}${fill}${most}${pattern} value="${text}">`;
@@ -109,7 +109,12 @@ const inputs: Readonly<Record<PersonField['kind'], { readonly type: string; read
   list: { type: 'text', mode: 'text' },
 };
 
-const matches = (value: string, pattern: string) => new RegExp(`^(?:${pattern})$`, 'u').test(value);
+/**
+ * Returns whether a pattern repeats a group more than once. The database matches each in one pass, a browser may try the ways
+ * to part a value for hours: such a pattern is told when the form is sent.
+ */
+const repeatsGroup = (pattern: string) =>
+  /\)(?:[*+]|\{\d+,)/.test(pattern.replaceAll(/\\.|\[(?:\\.|[^\]\\])+\]/gsu, ''));
 
 /** Returns whether a browser takes a value for one of the type of its input. */
 const fitsType = (value: string, type: string) =>

@@ -135,6 +135,14 @@ test('a choice of people or of a group is kept from its preview to the act, as a
   expect(await rules()).toMatchObject([{ target: 'account', item: 'spring' }]);
 });
 
+test('of a thousand people that there are not, twenty are told and no more are looked for', async () => {
+  const names = Array.from({ length: 1_000 }, (_, n) => `Nobody${n}`).join('\n');
+  const form = { ...blank, item: JSON.stringify(['banner', 'spring']), target: 'people', group: '', people: names };
+  const { status, text } = await publisher.post(at('/new'), form);
+  expect([status, text.match(/<li><a[^>]*>No person is called/g)?.length]).toEqual([422, 20]);
+  expect(text).toContain('The other lines are not looked at yet.');
+});
+
 test('the preview, the rule and the changes name slots and items by their titles, and an item without a title by its id', async () => {
   const titles = `update entra_sync.%s set title = :title where tenant_id = :tenant`;
   const tenant = scene.tenantId;
@@ -255,15 +263,35 @@ test('slots and items are made, changed and dropped, whatever their names', asyn
   expect(bad.text).toContain('&lt;img src=&quot;{{photo}}&quot;&gt;');
 });
 
+const zone = (name: string | null) =>
+  ask(
+    web.store,
+    `insert into entra_sync.settings (tenant_id, document, actor)
+     select tenant_id, jsonb_strip_nulls(document || jsonb_build_object('timeZone', :name::text)), 'test'
+       from entra_sync.settings where tenant_id = :tenant order by version desc limit 1`,
+    { tenant: scene.tenantId, name },
+  );
+
+test.each(['UTC', 'Europe/Berlin', 'America/New_York'])(
+  'the first and the last moment of other programs are shown in %s, and kept by a change of something else',
+  async (name) => {
+    await zone(name);
+    const times = { starts_at: '0001-01-01T00:00:00Z', ends_at: '9999-12-31T23:59:59Z' };
+    const id = await give.assign('banner', 'spring', { everyone: true }, times);
+    const kept = (await rules()).map(({ starts_at, ends_at }) => ({ starts_at, ends_at }));
+    expect((await operator.get(at(''))).status).toBe(200);
+    const { text, status } = await operator.get(at(`/${id}`));
+    expect(status).toBe(200);
+    const names = ['was', 'starts', 'starts_time', 'ends', 'ends_time'];
+    const shown = names.map((one) => [one, new RegExp(`name="${one}" value="([^"]*)"`).exec(text)?.[1] ?? '']);
+    const form = { ...blank, form: 'change', ...Object.fromEntries(shown), priority: '3' };
+    expect((await press(operator, at(`/${id}/change`), form)).done.status).toBe(303);
+    expect(await rules()).toMatchObject([{ priority: 3, ...kept[0] }]);
+    await zone(null);
+  },
+);
+
 test('days and times are those of the time zone of the tenant, also where its clocks change', async () => {
-  const zone = (name: string | null) =>
-    ask(
-      web.store,
-      `insert into entra_sync.settings (tenant_id, document, actor)
-       select tenant_id, jsonb_strip_nulls(document || jsonb_build_object('timeZone', :name::text)), 'test'
-         from entra_sync.settings where tenant_id = :tenant order by version desc limit 1`,
-      { tenant: scene.tenantId, name },
-    );
   await zone('Europe/Berlin');
   const form = forGroup('spring', { starts: '2026-03-29', starts_time: '08:00', ends: '2026-10-25' });
   const { looked } = await press(operator, at('/new'), form);
@@ -286,6 +314,8 @@ describe('a mistake is told at its field, and the typed text is kept', () => {
   test.each<[string, Form, string, string]>([
     ['an end before its begin', { starts: '2030-01-02', ends: '2030-01-01' }, 'ends', 'ends_at is not after starts_at'],
     ['a day that there is not', { starts: '2030-02-30' }, 'starts', 'Write a day'],
+    ['a day of no year', { starts: '0000-01-01' }, 'starts', 'Write a day'],
+    ['an end that no calendar has', { ends: '9999-12-31' }, 'ends', 'ends_at is no time'],
     ['a time without a day', { ends_time: '10:00' }, 'ends', 'Say the day too'],
     ['half a priority', { priority: '1.5' }, 'priority', 'whole number'],
     ['a priority without end', { priority: '9999999' }, 'priority', 'priority does not fit'],

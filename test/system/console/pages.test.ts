@@ -349,7 +349,7 @@ describe('acts', () => {
   test('an edit keeps whole values and line breaks, and a newer edit is told beside what was typed', async () => {
     const [, , id] = await idsOf('account', tenants[0]);
     const path = at(tenants[0], `/people/${id}`);
-    const long = `line one\nline two, ${'and more '.repeat(30)}`;
+    const long = `\nline two, ${'and more '.repeat(30)}`;
     const edit = (value: string, was: string) =>
       operator.post(`${path}/edit`, { act: 'save', 'field.pronouns': value, 'was.pronouns': was });
     const stored = async () =>
@@ -366,7 +366,8 @@ describe('acts', () => {
     expect((await edit(long.replaceAll('\n', '\r\n'), '')).status).toBe(303);
     expect(await stored()).toBe(long);
     const shown = (await operator.get(path)).text;
-    expect(shown).toContain(`rows="3" autocomplete="off">${long}</textarea>`);
+    // A browser leaves out a line break that begins the text.
+    expect(/<textarea id="field.pronouns"[^>]*>\n?([^<]*)/.exec(shown)?.[1]).toBe(long);
     expect((await edit(long.replaceAll('\n', '\r\n'), long)).status).toBe(303);
     expect(await edits()).toBe(before + 1);
     const late = await edit('mine', '');

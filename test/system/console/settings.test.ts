@@ -112,6 +112,8 @@ test('a mistake is told at its field, and the typed text is kept', async () => {
   for (const [name, form, field, says] of [
     ['scope', { 'scope.domains': `${nasty} x` }, 'scope.domains', 'is not a domain'],
     ['scope', { 'scope.where': '- { property: [' }, 'scope.where', 'no YAML'],
+    ['scope', { 'scope.where': '- &a { in: [*a] }' }, 'scope.where', 'an alias refers to a value that contains it'],
+    ['portal', { portal: '&a { people: *a }' }, 'portal', 'an alias refers to a value that contains it'],
     ['scope', { 'scope.where': '- { property: department, like: x }' }, 'scope.where', 'like'],
     ['scope', { 'scope.groups': 'No such group' }, 'scope.groups', 'no synced group'],
     ['roles', { publishers: 'No such group' }, 'publishers', 'no synced group'],

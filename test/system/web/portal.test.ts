@@ -1,12 +1,12 @@
 // One's own page in the portal: what is shown, each act, what is wrong, and what others did meanwhile.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { servedBy } from '../../../src/cli/web-parts.ts';
 import { consolePages } from '../../../src/web/console/pages.ts';
 import { portalFrame } from '../../../src/web/portal/frame.ts';
 import { portalPages, portalStartOf } from '../../../src/web/portal/pages.ts';
 import { isDeep } from '../../support/deep.ts';
-import { accountOf, changesOf, storedAccount, tenantWith } from '../../support/people-edit.ts';
+import { accountOf, changesOf, setRule, storedAccount, tenantWith } from '../../support/people-edit.ts';
 import { openPortal, type Portal } from '../../support/portal.ts';
 import { ask } from '../../support/stage.ts';
 import { type Answer, serveOn, type WebBrowser } from '../../support/web.ts';
@@ -92,6 +92,25 @@ const byOther = (patch: object) =>
   });
 
 describe('the page', () => {
+  test('a pattern that a program could try for ever is matched by the database alone', async () => {
+    const [number, pattern] = [`${'1'.repeat(26)}x`, '(?:[0-9]+ ?)+'];
+    await setRule(portal.store, tenant, 'room', { pattern });
+    onTestFinished(async () => {
+      await ask(portal.store, "delete from entra_sync.field_rules where field = 'room'");
+    });
+    await ask(portal.store, 'update entra_sync.accounts set mapped = mapped || :room where account_id = :account', {
+      ...{ account, room: JSON.stringify({ room: number }) },
+    });
+    const { text } = await shown();
+    expect(/<input [^>]*name="field.room"[^>]*>/.exec(text)?.[0]).toMatch(`value="${number}"`);
+    const refused = await browser.post('/me', {
+      ...{ act: 'save', at: valueIn({ text } as Answer, 'at') ?? '', 'was.room': number, 'field.room': `${number}x` },
+    });
+    expect(refused.status).toBe(422);
+    await byOther({ room: '12 34' });
+    expect(/<input [^>]*name="field.room"[^>]*>/.exec((await shown()).text)?.[0]).not.toContain('pattern=');
+  }, 5_000);
+
   test('has inputs for what the person may edit, and the rest as text', async () => {
     const { text, status } = await shown();
     expect(status).toBe(200);

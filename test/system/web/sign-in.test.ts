@@ -597,6 +597,15 @@ test('a replica that ends between two requests goes unnoticed: another goes on w
   expect((await browser.press(shown, 'Sign out')).url).toBe(`${url}/left`);
 });
 
+test('sign-ins that go on at long addresses leave room in the header for the next request', async () => {
+  const browser = openBrowser();
+  const to = `/console/find?q=${'x'.repeat(1_950)}`;
+  const begin = () => browser.ask(`${url}/enter?${new URLSearchParams({ to })}`);
+  const statuses: number[] = [];
+  for (let n = 0; n < 8; n += 1) statuses.push((await begin()).status);
+  expect(new Set(statuses)).toEqual(new Set([303]));
+});
+
 test('two tabs that begin a sign-in at the same time both come in, and those that were given up do not pile up', async () => {
   const browser = openBrowser();
   const [one, other] = [

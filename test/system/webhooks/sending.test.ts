@@ -92,6 +92,29 @@ test('an address whose turn is over waits for the others', async () => {
   expect(addressed).toEqual([first, second, first, second].map(({ id }) => id));
 });
 
+test('an address whose lot this release cannot write keeps no other from its turn', async () => {
+  const { id } = await add({ form: 'json' });
+  await ask(
+    store,
+    `update entra_sync.webhooks
+        set lot_id = gen_random_uuid(), lot_at = now(), lot_to = position, lot_notice = '{"kind": "of a later release"}'
+      where webhook_id = :id`,
+    { id },
+  );
+  await add();
+  await write(1);
+  const errors: unknown[] = [];
+  const sender = openWebhookSender({
+    ...{ database: store.database, log: createLog('silent'), signal: new AbortController().signal },
+    onError: (error) => errors.push(error),
+  });
+  for (const _ of [1, 2]) {
+    sender.look();
+    await sender.idle();
+  }
+  expect([idsOf(receiver.taken), errors.length]).toEqual([await feed(), 1]);
+});
+
 test('rule 52: a lot with values ends before it is too large, and loses nothing', async () => {
   await add({ told: 'all' });
   await write(7);
@@ -235,10 +258,7 @@ test('a feed that has lost its changes is told as a reset, and goes on at its en
   await add();
   await write(3);
   await number(store);
-  await ask(
-    store,
-    `update entra_sync.webhooks set position = regexp_replace(directory.feed_position(), '^[0-9a-f]{8}', '00000000')`,
-  );
+  await forgetPosition();
   await send();
   await write(1);
   await send();
@@ -247,6 +267,55 @@ test('a feed that has lost its changes is told as a reset, and goes on at its en
     ['directory.changes', 1],
   ]);
   expect(idsOf(receiver.taken)).toEqual((await feed()).slice(3));
+});
+
+const forgetPosition = () =>
+  ask(
+    store,
+    `update entra_sync.webhooks
+        set position = regexp_replace(position, '^[0-9a-f]{8}', '00000000'), next_at = now()`,
+  );
+
+test.each<[string, Doing[]]>([
+  ['while the receiver of a reset answers', ['taken']],
+  ['while a reset is tried again, which the receiver knows by its id', [{ status: 500 }, 'taken']],
+])('rule 52: what changes %s is sent', async (_when, doings) => {
+  await add();
+  await write(3);
+  await number(store);
+  await forgetPosition();
+  receiver.behave(async ({ type }) => {
+    if (type !== 'feed.reset') return 'taken';
+    // It has read the views by now.
+    await write(1);
+    return doings.shift() ?? 'taken';
+  });
+  const tries = doings.length;
+  await send();
+  await makeDue();
+  await send();
+  expect(receiver.taken[0]?.type).toBe('feed.reset');
+  expect(new Set(receiver.received.slice(0, tries).map(({ id }) => id)).size).toBe(1);
+  expect(idsOf(receiver.taken)).toEqual((await feed()).slice(3));
+});
+
+test('a lot that the feed has lost before it was taken is told as a reset under an id of its own', async () => {
+  await add();
+  await write(3);
+  await number(store);
+  receiver.behave(() => ({ status: 500 }));
+  await send();
+  await forgetPosition();
+  await makeDue();
+  receiver.behave(() => 'taken');
+  await send();
+  await write(1);
+  await send();
+  expect(receiver.taken.map(({ type, changes }) => [type, changes.length])).toEqual([
+    ['feed.reset', 0],
+    ['directory.changes', 1],
+  ]);
+  expect(receiver.taken[0]?.id).not.toBe(receiver.received[0]?.id);
 });
 
 test('replay sends again from a time on; a time before all that is kept changes nothing', async () => {
