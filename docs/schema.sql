@@ -713,18 +713,40 @@ create view directory.memberships with (security_barrier=true) as
                 END AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (g.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) memberships;
 
 create view directory.photos with (security_barrier=true) as
- SELECT p.tenant_id,
-    p.account_id,
-    p.content_type,
-    p.sha256,
-    p.content,
-    octet_length(p.content) AS size,
-    p.width,
-    p.height,
-    p.updated_at
-   FROM (entra_sync.photos p
-     JOIN entra_sync.accounts a ON ((a.account_id = p.account_id)))
-  WHERE ((p.content IS NOT NULL) AND (a.removed_at IS NULL) AND (p.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), p.tenant_id)));
+ SELECT tenant_id,
+    account_id,
+    content_type,
+    sha256,
+    content,
+    size,
+    width,
+    height,
+    updated_at
+   FROM ( SELECT p.tenant_id,
+            p.account_id,
+            p.content_type,
+            p.sha256,
+            p.content,
+            octet_length(p.content) AS size,
+            p.width,
+            p.height,
+            p.updated_at
+           FROM (entra_sync.photos p
+             JOIN entra_sync.accounts a ON ((a.account_id = p.account_id)))
+          WHERE ((p.content IS NOT NULL) AND (a.removed_at IS NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NULL))
+        UNION ALL
+         SELECT p.tenant_id,
+            p.account_id,
+            p.content_type,
+            p.sha256,
+            p.content,
+            octet_length(p.content) AS size,
+            p.width,
+            p.height,
+            p.updated_at
+           FROM (entra_sync.photos p
+             JOIN entra_sync.accounts a ON ((a.account_id = p.account_id)))
+          WHERE ((p.content IS NOT NULL) AND (a.removed_at IS NULL) AND (( SELECT entra_sync.narrowed_to() AS narrowed_to) IS NOT NULL) AND (p.tenant_id = ( SELECT entra_sync.narrowed_to() AS narrowed_to)))) photos;
 comment on view directory.photos is 'The photo of each live account that has one, as Entra ID gives it in the size of the settings: a JPEG or a PNG of at most 2 MiB. sha256 is that of content, in hex, and size its bytes. A change of it is account.photo_changed.';
 
 create view directory.removed_accounts with (security_barrier=true) as
@@ -2944,6 +2966,7 @@ create table entra_sync.photos (
   constraint photos_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text))
 );
 CREATE INDEX photos_by_read ON entra_sync.photos USING btree (tenant_id, read_at);
+CREATE INDEX photos_there ON entra_sync.photos USING btree (tenant_id) WHERE (content IS NOT NULL);
 comment on table entra_sync.photos is 'The photo of each account that was asked for one; without content: Entra ID has none. Written by the lane of photos under the tenant''s lock.';
 comment on column entra_sync.photos.read_at is 'When Graph was last asked. The photo is due again after refreshEvery of the settings.';
 
