@@ -7,7 +7,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { checkGiven } from '../../store/preview/given.ts';
 import { changeSettings, type Leaver, type TenantPreview } from '../../store/preview/settings.ts';
 import { type SettingsChange, SettingsChanged, settingsVersion } from '../../store/settings/versions.ts';
-import { describeRules, whenItActs } from '../../words/settings-outcome.ts';
+import { describePhotos, describeRules, whenItActs } from '../../words/settings-outcome.ts';
 import { type Html, html, nothing } from '../html.ts';
 import type { Done, Problem } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
@@ -100,6 +100,7 @@ function linesOf(one: TenantPreview): string[] {
     ),
     groups !== undefined && groups.leaving > 0 && `${plural(groups.leaving, 'group')} no longer copied.`,
     groups !== undefined && groups.coming > 0 && `${plural(groups.coming, 'group')} copied again.`,
+    ...describePhotos(one.photos).map((line) => `${line}.`),
     one.pendingVersion !== null &&
       `Version ${one.pendingVersion} still waits for its full round: the numbers include both versions.`,
   ].filter((line) => line !== false);
