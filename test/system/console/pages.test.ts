@@ -351,13 +351,22 @@ describe('acts', () => {
     expect((await edit(long.replaceAll('\n', '\r\n'), '')).status).toBe(303);
     expect(await stored()).toBe(long);
     const shown = (await operator.get(path)).text;
-    expect(shown).toContain(`rows="3" autocomplete="off">${long}</textarea>`);
+    expect(shown).toContain(`${long}</textarea>`);
+    // Each input says what a keyboard on a phone offers.
+    expect(shown).toMatch(/<input type="tel" inputmode="tel" id="field\.mobilePhone"/);
+    expect(shown).toMatch(/<input type="text" inputmode="url" id="field\.website"/);
     expect((await edit(long.replaceAll('\n', '\r\n'), long)).status).toBe(303);
     expect(await edits()).toBe(before + 1);
     const late = await edit('mine', '');
     expect(late.status).toBe(409);
-    expect(late.text).toContain('you typed &quot;mine&quot;');
+    expect(late.text).toMatch(/<dt>You typed<\/dt><dd>mine<\/dd><dt>It is now<\/dt><dd>line one/);
+    expect(late.text).toContain('<a href="#field.pronouns">Pronouns has changed since this page was loaded.');
     expect(await stored()).toBe(long);
+    // The form that came back begins at the newer value: sent again, it is meant.
+    const was = /name="was\.pronouns" value="([^"]*)"/.exec(late.text)?.[1] ?? '';
+    expect(was).toBe(long);
+    expect((await edit('mine', was)).status).toBe(303);
+    expect(await stored()).toBe('mine');
   });
 
   test('the last edit of a person is taken back from the history, once, and one that no longer shows is told', async () => {
