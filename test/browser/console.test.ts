@@ -253,6 +253,7 @@ test('without script and by keyboard alone: a wrong number is told at its field,
   await decide('1');
   await page.locator('.error').waitFor();
   expect(await page.locator(`.error a[href="${field}"]`).count()).toBe(1);
+  expect(await page.evaluate('document.activeElement?.className')).toBe('error');
   // Two of them are ticked and removed: past the button that keeps them.
   for (const number of [0, 1]) {
     await page.locator('input[name="id"]').nth(number).focus();
