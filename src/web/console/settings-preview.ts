@@ -11,6 +11,7 @@ import { describePhotos, describeRules, whenItActs } from '../../words/settings-
 import { type Html, html, nothing } from '../html.ts';
 import type { Done, Problem } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
+import { settingsSince } from './settings-since.ts';
 
 export type Wanted = {
   readonly tenantId: string;
@@ -50,7 +51,7 @@ export async function settle(database: Database, wanted: Wanted): Promise<Done> 
     if (error instanceof SettingsChanged) {
       const now = await settingsVersion(database, tenantId);
       const message = `The settings have changed since this page was loaded: version ${now} is in force. Look again, then decide.`;
-      return { problems: [{ message }], conflict: true };
+      return { problems: [{ message }], conflict: true, shown: await settingsSince(database, tenantId, version) };
     }
     if (!(error instanceof ExpectedError) || error.code !== 'settings_invalid') throw error;
     return { problems: problemsOf(error, wanted.fieldOf) };
