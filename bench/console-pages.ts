@@ -1,10 +1,14 @@
-// The pages of the console over one very large tenant: the time of each at the server, beside a plain statement for a list of
+// The pages of the console and the portal over one very large tenant: the time of each at the server, beside a plain statement for a list of
 // the same length, and the size of its HTML.
 import { randomUUID } from 'node:crypto';
 import { loadDefaults } from '../src/settings/settings.ts';
+import { keepNewWords } from '../src/store/accounts/words.ts';
 import { rows as answersOf, type Database, openDatabase } from '../src/store/database/pool.ts';
+import { makePortalRole } from '../src/store/schema/portal-role.ts';
 import { applySettings } from '../src/store/settings/versions.ts';
 import { noteLargeTenants } from '../src/store/stage/statistics.ts';
+import { consolePages as pagesOfConsole } from '../src/web/console/pages.ts';
+import { portalPages } from '../src/web/portal/pages.ts';
 import { readingWorld } from '../test/support/reading-world.ts';
 import { ops, serveOn } from '../test/support/web.ts';
 import type { Bench } from './case.ts';
@@ -43,6 +47,11 @@ const history = [
   `insert into entra_sync.audit (at, actor, role, via, act, tenant_id, detail)
    select now() - n * interval '1 minute', 'account:' || n % 100, 'ops_act', 'web', 'person.viewed', :tenant, '{}'
      from generate_series(1, :people::int) n`,
+  `with list as (insert into entra_sync.removal_lists (tenant_id, stream, why)
+                 values (:tenant, 'users', 'a bench') returning list_id)
+   insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
+   select list_id, :tenant, entra_object_id, account_id, 'not_seen'
+     from list, entra_sync.accounts where tenant_id = :tenant and entra_object_id is not null limit 1000`,
   // One group has everyone.
   `insert into entra_sync.effective_members (account_no, group_no, is_direct)
    select a.account_no, g.group_no, false from entra_sync.accounts a
@@ -58,15 +67,38 @@ async function build(database: Database, tenant: string, people: number): Promis
     "update entra_sync.tenants set status = 'active', last_success_at = now() where tenant_id = :tenant",
     { tenant },
   );
-  await applySettings(database, loadDefaults(), { tenantId: tenant, document: { interval: '1h' }, actor: 'bench' });
+  await applySettings(database, loadDefaults(), {
+    tenantId: tenant,
+    document: { interval: '1h', portal: { managers: true } },
+    actor: 'bench',
+  });
+  // The members of the group of everyone manage everyone, as managedBy of the settings would say it.
+  await answersOf(
+    database,
+    `insert into entra_sync.managed_by (tenant_id, managers_id)
+     select tenant_id, entra_object_id from entra_sync.groups where tenant_id = :tenant order by group_no limit 1`,
+    { tenant },
+  );
+  await keepNewWords(database, tenant);
   await database.raw('analyze');
   await noteLargeTenants(database);
 }
 
-type Ids = { account: string; group: string; everyone: string; rule: string; first: string; last: string };
+type Ids = {
+  account: string;
+  object: string;
+  report: string;
+  group: string;
+  everyone: string;
+  rule: string;
+  first: string;
+  last: string;
+};
 
 const pathsOf = (ids: Ids): readonly (readonly [name: string, path: string])[] => [
   ['the tenant', ''],
+  ['removals that wait', '/removals'],
+  ['contacts', '/contacts'],
   ['people', '/people'],
   ['people of a department', '/people?field=department&value=Department%203'],
   ['people with a value that none has', '/people?field=department&value=none'],
@@ -82,10 +114,27 @@ const pathsOf = (ids: Ids): readonly (readonly [name: string, path: string])[] =
   ['the last cycle, by kind', `/cycles/${ids.last}?kind=account.updated`],
   ['assignments', '/assignments'],
   ['a rule', `/assignments/${ids.rule}`],
+  ['a new rule', '/assignments/new'],
+  ['people to assign to', '/assignments/people?q=ann'],
   ['why a person gets it', `/assignments/people/${ids.account}`],
   ['settings', '/settings'],
   ['audit', '/audit'],
   ['audit of one actor', '/audit?actor=account:7'],
+];
+
+const ofAllTenants = [
+  ['tenants', '/console'],
+  ['find', '/console/find?q=ann'],
+  ['invitations', '/console/invitations'],
+  ['webhooks', '/console/webhooks'],
+  ['audit of all', '/console/audit'],
+] as const;
+
+const ofPortal = ({ report }: Ids): readonly (readonly [name: string, path: string])[] => [
+  ['one\u2019s own page', '/me'],
+  ['the team of everyone', '/team'],
+  ['the team, by name', '/team?q=ann'],
+  ['a person of the team', `/team/${report}`],
 ];
 
 const yesterday = () => new Date(Date.now() - 86_400_000).toISOString().slice(0, 10);
@@ -102,6 +151,8 @@ export async function consolePages({ postgres, isLarge, times: repeat, note }: B
     const [ids] = await answersOf<Ids>(
       database,
       `select (select account_id from entra_sync.accounts where tenant_id = :tenant order by account_no desc limit 1) as account,
+              (select entra_object_id from entra_sync.accounts where tenant_id = :tenant order by account_no desc limit 1) as object,
+              (select account_id from entra_sync.accounts where tenant_id = :tenant order by account_no limit 1) as report,
               (select group_id from entra_sync.groups where tenant_id = :tenant order by group_no desc limit 1) as "group",
               (select group_id from entra_sync.groups where tenant_id = :tenant order by group_no limit 1) as everyone,
               (select assignment_id from entra_sync.assignments where tenant_id = :tenant and target = 'everyone') as rule,
@@ -109,19 +160,26 @@ export async function consolePages({ postgres, isLarge, times: repeat, note }: B
       { tenant },
     );
     if (!ids) throw new Error('the tenant is empty');
-    const web = await serveOn(database);
+    const contractRole = await makePortalRole(database, 'bench');
+    const web = await serveOn(database, [...pagesOfConsole, ...portalPages], { contractRole });
     const operator = await web.browser(ops('act'));
     await operator.post(`/console/t/${tenant}/reason`, { reason: 'bench', to: '/console' });
+    const manager = await web.browser({ tenantId: tenant, objectId: ids.object, actor: 'bench' });
+    const all = [
+      ...ofAllTenants.map((one) => [...one, operator] as const),
+      ...pathsOf(ids).map(([name, path]) => [name, `/console/t/${tenant}${path}`, operator] as const),
+      ...ofPortal(ids).map((one) => [...one, manager] as const),
+    ];
     const plain = await timed(repeat, () =>
       answersOf(database, 'select * from entra_sync.accounts where tenant_id = :tenant limit 50', { tenant }),
     );
     try {
       const slow: string[] = [];
       const large: string[] = [];
-      for (const [name, path] of [['tenants', '/console'], ...pathsOf(ids)] as const) {
+      for (const [name, path, browser] of all) {
         let bytes = 0;
         const ms = await timed(repeat, async () => {
-          const { status, text } = await operator.get(path === '/console' ? path : `/console/t/${tenant}${path}`);
+          const { status, text } = await browser.get(path);
           if (status !== 200) note(`${name}: ${status}`);
           bytes = Buffer.byteLength(text);
         });
@@ -141,7 +199,7 @@ export async function consolePages({ postgres, isLarge, times: repeat, note }: B
     return {};
   });
   return {
-    title: `Pages of the console: ${people.toLocaleString('en')} accounts`,
+    title: `Pages of the console and the portal: ${people.toLocaleString('en')} accounts`,
     head: ['', 'time', 'to a plain list', 'HTML'],
     rows,
     marks,

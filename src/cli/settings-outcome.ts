@@ -1,7 +1,7 @@
 // The outcome of `settings apply` and `tenant set` in words.
 import type { GroupsPreview } from '../store/preview/groups.ts';
 import type { TenantPreview } from '../store/preview/settings.ts';
-import { describeRules } from '../words/settings-outcome.ts';
+import { describePhotos, describeRules } from '../words/settings-outcome.ts';
 import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 
@@ -48,6 +48,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
     one.unmatched.length > 0 &&
       `warning: no stored user fits the glob of ${one.unmatched.join(', ')}: check how it is written`,
     ...describeGroups(one.groups),
+    ...describePhotos(one.photos),
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
     one.pendingVersion !== null &&

@@ -10,6 +10,7 @@ import { describeWorkers } from '../rules/workers.ts';
 import type { CredentialReference, SettingsDocument } from '../settings/settings.ts';
 import { readServer, readTimeLimits, tryWriting } from '../store/database/health.ts';
 import type { Database } from '../store/database/pool.ts';
+import { isOfDemo } from '../store/embedded/demo-mark.ts';
 import { readWorkerSigns } from '../store/queue/worker-beats.ts';
 import { requireCurrentSchema } from '../store/schema/migrate.ts';
 import { readRegistration } from '../store/tenants/registrations.ts';
@@ -111,7 +112,10 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     if (state === 'fatal') throw new ExpectedError('database_unable', says, cure === undefined ? {} : { cure });
     return { says, value: true, ...(cure !== undefined && { cure }) };
   });
+  const ofDemo = !parts.namesCredential && schema.value !== undefined && (await isOfDemo(schema.value));
   const graph = await list.make<DoctorGraph>('cloud', [], () => {
+    // Without a value nothing asks Microsoft for a tenant that was never there.
+    if (ofDemo) return { says: 'simulated: the demo made this database, and its Entra ID ended with it' };
     const value = parts.openGraph();
     return { says: `sign-in at ${value.cloud.authorityHost}, Graph at ${value.cloud.graphOrigin}`, value };
   });

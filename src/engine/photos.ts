@@ -28,6 +28,8 @@ export type PhotosOptions = {
   readonly turnMs?: number | undefined;
   /** How long to wait for a lane that another process has; 0 by default. */
   readonly patienceMs?: number | undefined;
+  /** Called once, after two seconds of waiting for that process, with the longest time that is left. */
+  readonly onWait?: ((leftMs: number) => void) | undefined;
   /** The tenant's share of requests; {@link photosPerSecond} by default. */
   readonly perSecond?: number | undefined;
   readonly onProgress?: ((report: PhotosReport) => void) | undefined;
@@ -98,14 +100,22 @@ export async function runPhotos(parts: CycleParts, options: PhotosOptions): Prom
   }
 }
 
+const waitToldAfterMs = 2_000;
+
 async function claimPatiently(
   { database }: CycleParts,
-  { tenantId, patienceMs = 0, signal }: PhotosOptions,
+  { tenantId, patienceMs = 0, signal, onWait }: PhotosOptions,
 ): Promise<PhotoLane | undefined> {
   const until = performance.now() + patienceMs;
+  let tellAt = performance.now() + waitToldAfterMs;
   for (;;) {
     const lane = await claimLane(database, tenantId);
-    if (lane || performance.now() >= until) return lane;
+    const now = performance.now();
+    if (lane || now >= until) return lane;
+    if (now >= tellAt) {
+      tellAt = Number.POSITIVE_INFINITY;
+      onWait?.(until - now);
+    }
     await wait(Math.min(500, patienceMs), undefined, { signal });
   }
 }

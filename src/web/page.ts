@@ -247,11 +247,17 @@ export function parseForm<Values>(
     return { problems: [{ message: forms.character }] };
   const parsed = schema.safeParse(given);
   if (parsed.success) return { values: parsed.data };
-  // A word of the library is for programs: the form then was not one of our pages.
-  const own = parsed.error.issues.filter((one) => !one.message.startsWith('Invalid '));
-  const problems = own.map((one) => ({ field: String(one.path[0]), message: one.message }));
+  // A word of the library is for programs: the form then was not one of our pages, or its text is too long.
+  const problems = parsed.error.issues.flatMap((one) => {
+    const field = String(one.path[0]);
+    if (!ofLibrary.test(one.message)) return [{ field, message: one.message }];
+    const isLong = one.code === 'too_big' && one.origin === 'string';
+    return isLong ? [{ field, message: forms.tooLong.replace('{max}', String(one.maximum)) }] : [];
+  });
   return { problems: problems.length > 0 ? problems : [{ message: forms.notWhole }] };
 }
+
+const ofLibrary = /^(Invalid |Too |Unrecognized )/;
 
 /** Returns the values of a query. */
 export function parseQuery<Fields extends Shape>(

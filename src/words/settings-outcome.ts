@@ -47,6 +47,11 @@ function loseText(roles: readonly Role[], where: string): string | undefined {
 const roleText = (roles: readonly Role[]) =>
   roles.length === 1 ? `the role ${roles[0]}` : `the roles ${roles.join(' and ')}`;
 
+/** Returns the number of photos that go because they are read no more; none: nothing. */
+export function describePhotos(photos: number): string[] {
+  return photos > 0 ? [`${plural(photos, 'photo')} will be deleted: photos are read no more`] : [];
+}
+
 /** Returns a sentence on when the change takes effect, or would. */
 export function whenItActs(tenants: readonly TenantPreview[], dryRun: boolean): string {
   const full = tenants.filter((one) => one.fullRound).length;

@@ -12,9 +12,10 @@ type Standing = Pick<
   | 'behind_since'
   | 'last_status'
   | 'last_problem'
+  | 'is_told'
 >;
 
-/** Returns the state of a webhook: "up to date", "failing since 3 h (503)", "paused: it answered 410". */
+/** Returns the state of a webhook: "up to date", "failing since 3 h (503)", "paused: it answered 410", "not told …". */
 export function describeWebhook(one: Standing, now: Date = new Date()): string {
   const last = one.last_status === null ? (one.last_problem ?? 'no answer') : `status ${one.last_status}`;
   if (one.state === 'paused') {
@@ -22,6 +23,7 @@ export function describeWebhook(one: Standing, now: Date = new Date()): string {
     if (one.paused_because === 'failing') return `paused: five days without success (${last})`;
     return 'paused by hand';
   }
+  if (!one.is_told) return 'not told: notify.customer is false';
   if (one.failures > 0)
     return `failing since ${when(one.failing_since, now)} (${last}), tried again ${when(one.next_at, now)}`;
   return one.behind_since === null ? 'up to date' : `behind: the oldest change is of ${when(one.behind_since, now)}`;

@@ -47,14 +47,14 @@ const personPage = page({
   load: async () => ({}),
   render: (_data, view) => ({
     title: 'Person',
-    content: html`<p>the person</p><p>${typedText(view.form, 'count') ?? ''}</p><p>${typedList(view.form, 'id').join('+')}</p>`,
+    content: html`<p id="count">the person</p><p>${typedText(view.form, 'count') ?? ''}</p><p>${typedList(view.form, 'id').join('+')}</p>`,
   }),
   audit: () => [{ act: 'person.viewed' }],
 });
 
 const act = action({
   route: route('POST /test/t/:tenant/act'),
-  form: { count: z.string().regex(/^\d+$/, 'The count is a number.') },
+  form: { count: z.string().max(60_000).regex(/^\d+$/, 'The count is a number.'), other: z.string().max(9).optional() },
   audit: 'test.done',
   act: async (_database, { query, params }) => {
     acted += 1;
@@ -269,6 +269,11 @@ describe('forms', () => {
     expect(wrong.status).toBe(422);
     expect(wrong.text).toContain('<a href="#count">The count is a number.</a>');
     expect(wrong.text).toContain('<p>three &lt;b&gt;</p>');
+    const long = await browser.post(`/test/t/${tenant}/act`, { count: '1'.repeat(60_001), other: 'x'.repeat(10) });
+    expect([long.status, long.text.includes('Too big')]).toEqual([422, false]);
+    // A link leads to a field that the page has, and to no other.
+    expect(long.text).toContain('<li><a href="#count">At most 60000 characters fit here.</a></li>');
+    expect(long.text).toContain('<li>At most 9 characters fit here.</li>');
     const ticked = await browser.post(`/test/t/${tenant}/act`, { count: 'x', id: ['one', 'two'] });
     expect(ticked.text).toContain('<p>one+two</p>');
     const once = await browser.post(`/test/t/${tenant}/act`, { count: ['1', '2'], id: 'one' });
@@ -302,7 +307,7 @@ describe('forms', () => {
     expect((await browser.post(`/test/t/${tenant}/act`, { count: '1'.repeat(70_000) })).status).toBe(413);
     expect((await browser.post(`/test/t/${tenant}/act`, {}, { 'content-type': 'application/json' })).status).toBe(415);
     expect(acted).toBe(0);
-    // A list of removals has 500 rows with a GUID each.
+    // A list of removals has 200 rows with a GUID each, and is sent twice: those that were shown, and those that are ticked.
     expect((await browser.post(`/test/t/${tenant}/act`, { count: '1'.repeat(60_000) })).status).toBe(303);
   });
 });

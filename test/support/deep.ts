@@ -35,6 +35,7 @@ export const deeper = [
   'database/templates',
   'database/undo-edits',
   'database/web-limits',
+  'database/web-routes',
   'database/words-due',
   'database/writer-pairs',
   'system/banner-board',

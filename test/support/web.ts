@@ -61,7 +61,7 @@ export async function openWeb(pages: PagesOptions['pages'] = consolePages): Prom
 export async function serveOn(
   database: Database,
   pages: PagesOptions['pages'] = consolePages,
-  more: Partial<PagesOptions> = {},
+  { trustedProxies = [], ...more }: Partial<PagesOptions> & { readonly trustedProxies?: readonly string[] } = {},
 ): Promise<Web> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -75,7 +75,8 @@ export async function serveOn(
     consentUrl: url,
     ...more,
   });
-  const server = await serveWeb({ url, host: '127.0.0.1', port, log, parts: [part], ready: async () => {} });
+  const ready = async () => {};
+  const server = await serveWeb({ url, host: '127.0.0.1', port, log, parts: [part], ready, trustedProxies });
   const cookie = (session: Partial<NewSession> = {}) =>
     beginSession(database, {
       actor: 'test',

@@ -38,7 +38,7 @@ ajv.addFormat('duration', /^(\d+(\.\d+)?(us|ms|s|m|h))+$/);
 for (const name of ['ports', 'expose', 'subnet_ip_address', 'uri-reference']) ajv.addFormat(name, true);
 const fits = ajv.compile(schema);
 
-test.each(files)('%s fits the schema of the Compose Specification', (name) => {
+test.each([...files, 'compose.mail.yaml'])('%s fits the schema of the Compose Specification', (name) => {
   fits(read(name));
   expect(fits.errors).toBeNull();
 });
@@ -74,6 +74,13 @@ test.each(files)('%s: Postgres, the schema, workers and the web, each started af
       if (file) expect(service.secrets, variable).toContain(file[1]);
     }
   }
+});
+
+test('compose.mail.yaml adds to services that compose.yaml has, with a secret that it declares', () => {
+  const { services, secrets = {} } = read('compose.mail.yaml');
+  expect(Object.keys(read('compose.yaml').services)).toEqual(expect.arrayContaining(Object.keys(services)));
+  for (const [own, { secrets: taken = [] }] of Object.entries(services))
+    for (const secret of taken) expect(Object.keys(secrets), own).toContain(secret);
 });
 
 test.each(files)('%s publishes ports on this machine alone', (name) => {

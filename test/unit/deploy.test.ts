@@ -76,7 +76,7 @@ test.each(files)('$name is YAML, and runs existing verbs and options', ({ text }
 });
 
 test.each(files)('$name sets variables that docs/operations.md explains', ({ text }) => {
-  const ours = new Set(text.match(/\b(?:AZURE|ENTRA_SYNC|DATABASE|LOG)_[A-Z_]+\b/g) ?? []);
+  const ours = new Set(text.match(/\b(?:AZURE|ENTRA_SYNC|DATABASE|LOG|SMTP)_[A-Z_]+\b/g) ?? []);
   for (const name of ours) {
     if (name !== 'ENTRA_SYNC_IMAGE') expect(operations).toContain(`\`${name}\``);
   }
@@ -259,6 +259,29 @@ test.each(units)(
     expect(rights(lines.join('\n'))).toContain('ProtectSystem=strict');
   },
 );
+
+test('every way to run a worker has a place for mail: its server in a secret, its sender beside it', () => {
+  const [worker] = documentsOf(textOf('kubernetes/base/worker/worker.yaml'));
+  const variables = valuesOf(worker, 'env').flat() as { name: string; value?: string; valueFrom?: object }[];
+  const secretKeyRef = { name: 'entra-sync', key: 'smtp-url', optional: true };
+  expect(variables.find(({ name }) => name === 'SMTP_URL')).toEqual({ name: 'SMTP_URL', valueFrom: { secretKeyRef } });
+  const named = variables.map(({ name }) => name);
+  expect(named).toEqual(expect.arrayContaining(['ENTRA_SYNC_MAIL_FROM', 'ENTRA_SYNC_PUBLIC_URL']));
+  const mail = documentsOf(textOf('kubernetes/base/shared/network-policy.yaml')).find(
+    (one) => (one as Named).metadata.name === 'entra-sync-mail',
+  );
+  expect(valuesOf(mail, 'port').sort()).toEqual([465, 587]);
+  const unit = readFileSync(packageFile('deploy', 'entra-sync-worker.mail.conf'), 'utf8');
+  expect(unit).toMatch(
+    /^Environment=SMTP_URL_FILE=%d\/smtp-url\nLoadCredential=smtp-url:\/etc\/entra-sync\/smtp-url$/m,
+  );
+  const { worker: composed } = (documentsOf(textOf('compose.mail.yaml'))[0] as { services: Record<string, unknown> })
+    .services;
+  expect(composed).toMatchObject({
+    secrets: ['smtp-url'],
+    environment: { SMTP_URL_FILE: '/run/secrets/smtp-url', ENTRA_SYNC_MAIL_FROM: expect.stringContaining(':?') },
+  });
+});
 
 test('alerts name existing codes', () => {
   const codes = [...textOf('alerts.yaml').matchAll(/code=~"([^"]+)"/g)].flatMap(([, list = '']) => list.split('|'));

@@ -223,6 +223,13 @@ describe('docs/commands.md', () => {
   });
 });
 
+test('the help of every verb describes every argument and option', () => {
+  for (const [words, command] of verbs) {
+    for (const one of command.registeredArguments) expect(one.description, `${words} <${one.name()}>`).toMatch(/\w{2}/);
+    for (const one of command.options) expect(one.description, `${words} ${one.flags}`).toMatch(/\w{2}/);
+  }
+});
+
 test.each(pages)('commands that $path names have verbs and options that there are', (one) => {
   const lines = [...codeIn(proseOf(one)), ...one.blocks.filter(({ language }) => language === 'sh').flatMap(linesOf)];
   for (const line of lines) {

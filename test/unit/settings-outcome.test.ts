@@ -23,6 +23,7 @@ const preview = (tenantId: string, shelved: number): TenantPreview => ({
   unmatched: [],
   narrower: false,
   groups: undefined,
+  photos: 0,
 });
 const named = (id: string) => `Tenant ${id}`;
 

@@ -1,7 +1,14 @@
 // The settings of the portal: what they take, and each mistake on a line of its own.
 import { expect, test } from 'vitest';
 import { ExpectedError } from '../../src/errors.ts';
-import { checkInstallationSettings, checkSettings, loadDefaults } from '../../src/settings/settings.ts';
+import { leftOutOf } from '../../src/rules/copied-groups.ts';
+import { roleSettings } from '../../src/settings/schema.ts';
+import {
+  checkInstallationSettings,
+  checkSettings,
+  loadDefaults,
+  resolveSettings,
+} from '../../src/settings/settings.ts';
 
 const defaults = loadDefaults();
 
@@ -68,4 +75,12 @@ test('help is a setting of one tenant, the others are of the installation too', 
     'help is a setting for a single tenant: entra-sync tenant set TENANT FILE',
   ]);
   expect(problemsOf({ timeZone: 'Asia/Tokyo', portal: { people: false } }, installation)).toEqual([]);
+});
+
+test.each(roleSettings)('a group that gives the role %s is copied, whatever groups.only says', (setting) => {
+  const id = '7e0a3b52-0e0f-4c53-8a65-5f2f1c1f2a11';
+  const only = { groups: { only: ['Sales*'] } };
+  const { groups } = resolveSettings([defaults, { ...only, [setting]: { groups: [id.toUpperCase()] } }], 1);
+  expect(leftOutOf(groups, id, 'Signature Editors')).toBeNull();
+  expect(leftOutOf(resolveSettings([defaults, only], 1).groups, id, 'Signature Editors')).not.toBeNull();
 });

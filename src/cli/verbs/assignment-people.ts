@@ -20,8 +20,8 @@ export function peopleCommand(): Command {
     'assignments people Contoso banner --csv > banner.csv',
   ])
     .argument('<tenant>', 'id, name or reference')
-    .argument('<slot>')
-    .argument('[item]')
+    .argument('<slot>', 'its name, as slots list shows it')
+    .argument('[item]', 'its id, as items list shows it; without it all of the slot')
     .option('--limit <n>', 'the number of accounts shown; --json and --csv have all', wholeNumber, 50)
     .option('--csv', 'print all of them as CSV, for a spreadsheet')
     .action((tenant: string, slot: string, item: string | undefined, options: Options) =>

@@ -62,8 +62,8 @@ export function assignmentsCommand(): Command {
         { acts: true },
       )
         .argument('<tenant>', 'id, name or reference')
-        .argument('<slot>')
-        .argument('<item>'),
+        .argument('<slot>', 'its name, as slots list shows it')
+        .argument('<item>', 'its id, as items list shows it'),
     )
       .option('--dry-run', 'change nothing')
       .action((tenant: string, slot: string, item: string, options: Acting & TargetOptions) =>
@@ -77,8 +77,8 @@ export function assignmentsCommand(): Command {
         'assignments preview Contoso banner spring --everyone --priority 10 --json',
       ])
         .argument('<tenant>', 'id, name or reference')
-        .argument('<slot>')
-        .argument('<item>'),
+        .argument('<slot>', 'its name, as slots list shows it')
+        .argument('<item>', 'its id, as items list shows it'),
     ).action((tenant: string, slot: string, item: string, options: VerbOptions & TargetOptions) =>
       runVerb(options, (run) => preview(run, { tenant, slot, item }, options)),
     ),
@@ -121,7 +121,7 @@ export function assignmentsCommand(): Command {
       'assignments explain "Ann Berg" banner --tenant Contoso --json',
     ])
       .argument('<account>', 'account id, object id, user principal name, mail or name')
-      .argument('<slot>')
+      .argument('<slot>', 'its name, as slots list shows it')
       .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
       .action((word: string, slot: string, options: InTenant) =>
         runVerb(options, (run) => explain(run, word, slot, options)),

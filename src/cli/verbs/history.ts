@@ -30,7 +30,10 @@ export function historyCommand(): Command {
     'Show what happened to an account or a group, one line a field, newest first: values, groups joined and left, removals.',
     ['history ann@contoso.com', 'history "All Staff" --tenant Contoso', 'history ann@contoso.com --limit 500 --json'],
   )
-    .argument('<account or group>', 'id, object id, user principal name, mail; of a group also its name')
+    .argument(
+      '<account or group>',
+      'account id, group id, object id, user principal name, mail, or a part of a name: several that fit are listed to choose from',
+    )
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--limit <n>', 'the number of lines', wholeNumber, 50)
     .action((word: string, options: HistoryOptions) => runVerb(options, (run) => history(run, word, options)));

@@ -18,8 +18,8 @@ export function itemShowCommand(): Command {
     'Show the html of an item for one account, as the preview of the web does: each {{field}} with its value.',
     ['items show banner spring --for ann@contoso.com', 'items show banner spring --for ann@contoso.com --text'],
   )
-    .argument('<slot>')
-    .argument('<item>')
+    .argument('<slot>', 'its name, as slots list shows it')
+    .argument('<item>', 'its id, as items list shows it')
     .requiredOption('--for <account>', 'account id, object id, user principal name or mail, or words of a name')
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--text', 'as plain text')

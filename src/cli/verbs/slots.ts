@@ -47,7 +47,7 @@ export function slotsCommand(): Command {
         'Make or change a slot.',
         ['slots put banner --all-tenants --winners 1', 'slots put links --tenant Contoso --winners 3 --dry-run'],
         { acts: true },
-      ).argument('<slot>'),
+      ).argument('<slot>', 'a name of your choice, or that of a slot to change'),
     )
       .requiredOption('--winners <n>', 'how many items of it one account gets, 1 to 100', winners)
       .option('--title <title>', 'for people')
@@ -63,7 +63,7 @@ export function slotsCommand(): Command {
     placed(
       verb('drop', 'Drop a slot that has no items and no assignments.', ['slots drop banner --tenant Contoso'], {
         acts: true,
-      }).argument('<slot>'),
+      }).argument('<slot>', 'its name, as slots list shows it'),
     ).action((slot: string, options: Place) =>
       runVerb(options, (run) =>
         write(run, options, `slot ${slot}`, (on, tenantId, actor) => dropSlot(on, tenantId, slot, actor), 'dropped'),
@@ -99,8 +99,8 @@ export function itemsCommand(): Command {
         ],
         { acts: true },
       )
-        .argument('<slot>')
-        .argument('<item>'),
+        .argument('<slot>', 'its name, as slots list shows it')
+        .argument('<item>', "the product's own id of it, or that of an item to change"),
     )
       .option('--title <title>', 'for people')
       .option('--html <file>', 'a file with its template')
@@ -116,8 +116,8 @@ export function itemsCommand(): Command {
   items.addCommand(
     placed(
       verb('drop', 'Drop an item that is not assigned.', ['items drop banner spring --tenant Contoso'], { acts: true })
-        .argument('<slot>')
-        .argument('<item>'),
+        .argument('<slot>', 'its name, as slots list shows it')
+        .argument('<item>', 'its id, as items list shows it'),
     ).action((slot: string, item: string, options: Place) =>
       runVerb(options, (run) =>
         write(

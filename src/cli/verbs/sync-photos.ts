@@ -32,6 +32,10 @@ export async function syncPhotos(run: Run, word: string | undefined, quiet: bool
           signal: run.signal,
           // The claim of a process that died ends within this.
           patienceMs: claimMs + 5_000,
+          onWait: (leftMs) =>
+            terminal.note(
+              `${tenant.name}: another process reads its photos, or did until it ended; waiting for it, ${Math.ceil(leftMs / 1000)} s at most`,
+            ),
           onProgress: progressOf(terminal, tenant),
         },
       );

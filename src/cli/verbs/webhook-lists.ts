@@ -56,6 +56,10 @@ async function list(run: Run, noun: WebhookNoun, word: string | undefined): Prom
       webhooks.map((one) => cellsOf(noun, one)),
     ),
   );
+  if (webhooks.some((one) => !one.is_told))
+    terminal.say(
+      '\nContacts are told with notify: { customer: true } -> entra-sync tenant set TENANT FILE, or entra-sync settings apply FILE for all',
+    );
   for (const one of webhooks.filter(({ state }) => state === 'paused'))
     terminal.say(`\n-> entra-sync ${noun} test ${one.webhook_id}, then entra-sync ${noun} resume ${one.webhook_id}`);
 }

@@ -31,15 +31,11 @@ export type EditedField = { field: string; before: unknown; after: unknown };
 /** An edit of a field whose value is not the one that the person has seen. */
 export class EditConflict extends Error {
   readonly field: string;
-  readonly yours: unknown;
-  readonly theirs: unknown;
 
-  constructor(field: string, yours: unknown, theirs: unknown) {
+  constructor(field: string) {
     super('a field has changed meanwhile');
     this.name = 'EditConflict';
     this.field = field;
-    this.yours = yours;
-    this.theirs = theirs;
   }
 }
 
@@ -65,9 +61,9 @@ export async function changeAccount(
     if (anyReverts) await revertAccount(transaction, account.account_id, reverts, by);
     const edited = await editedHere(transaction, account.account_id);
     // The account is locked by now, so what was there before is what the person would have overwritten.
-    for (const { field, before, after } of edited) {
+    for (const { field, before } of edited) {
       const shown = typeof before === 'string' ? before.replaceAll(/\r\n?/g, '\n') : '';
-      if (Object.hasOwn(seen, field) && shown !== seen[field]) throw new EditConflict(field, after, before);
+      if (Object.hasOwn(seen, field) && shown !== seen[field]) throw new EditConflict(field);
     }
     return edited;
   });

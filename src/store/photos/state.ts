@@ -35,6 +35,16 @@ export async function readPhotoStates(database: Database, tenantId: string | nul
   );
 }
 
+/** Returns how many photos of a tenant are stored, those of removed accounts included. */
+export async function countPhotos(on: Database | Transaction, tenantId: string): Promise<number> {
+  const [found] = await rows<{ photos: number }>(
+    on,
+    `select count(*)::int as photos from entra_sync.photos where tenant_id = :tenantId and sha256 is not null`,
+    { tenantId },
+  );
+  return found?.photos ?? 0;
+}
+
 /** How the photo of one account stands. `read` and `refreshMs` are of the tenant's settings. */
 export type AccountPhoto = {
   readonly read: boolean;

@@ -18,6 +18,7 @@ import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { type PreviewedAccount, previewedAccounts, settingsLastRead } from '../accounts/preview.ts';
 import { scopeGaps } from '../commit/group-scope.ts';
 import type { Database, Transaction } from '../database/pool.ts';
+import { countPhotos } from '../photos/state.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../settings/versions.ts';
 import { type GroupsPreview, previewGroups } from './groups.ts';
 
@@ -53,6 +54,8 @@ export type TenantPreview = {
   readonly narrower: boolean;
   /** Undefined where the settings choose no groups, before and after. */
   readonly groups: GroupsPreview | undefined;
+  /** Photos that are deleted because `photos.read` becomes false. */
+  readonly photos: number;
   /** Properties never read, with the fields that use them. Their values come with the full round. */
   readonly unread: Readonly<Record<string, readonly string[]>>;
 };
@@ -150,6 +153,7 @@ async function previewTenant(
     mayEnter: scopeChanged && !narrows,
     narrower: (narrows && fingerprint !== after.fingerprints.users) || ofGroups.narrower,
     groups: ofGroups.groups,
+    photos: before.photos.read && !after.photos.read ? await countPhotos(transaction, tenantId) : 0,
     unread,
   };
 }

@@ -4,6 +4,7 @@ import type { NoticeForm, Told } from '../../rules/webhooks.ts';
 import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
 import { numberBatches } from '../feed/batches.ts';
+import { toldContacts } from '../tenants/contacts.ts';
 
 export type NewWebhook = {
   /** Null: the changes of all tenants. */
@@ -41,6 +42,8 @@ export type ListedWebhook = {
   /** The status of the last attempt, or why it had none. */
   readonly last_status: number | null;
   readonly last_problem: string | null;
+  /** False for a contact of a tenant whose settings say `notify.customer: false`. */
+  readonly is_told: boolean;
 };
 
 export type WebhookAttempt = {
@@ -80,7 +83,8 @@ export function listWebhooks(on: Database | Transaction, tenantId: string | null
     `select w.webhook_id, w.tenant_id, t.name as tenant_name, w.url, w.kinds, w.told, w.insecure_local, w.form, w.state,
             w.paused_because, w.failures, w.failing_since, w.next_at, w.behind_since, w.taken_at,
             case when w.old_secret_until > clock_timestamp() then w.old_secret_until end as old_secret_until,
-            w.created_by, w.created_at, a.status as last_status, a.problem as last_problem
+            w.created_by, w.created_at, a.status as last_status, a.problem as last_problem,
+            w.form <> 'contact' or ${toldContacts('w.tenant_id')} as is_told
        from entra_sync.webhooks w
        left join entra_sync.tenants t using (tenant_id)
        left join lateral (select x.status, x.problem from entra_sync.webhook_attempts x

@@ -9,6 +9,7 @@ import { assignmentAct } from './assignment-plan.ts';
 import { fieldLine, lookButtons } from './form-parts.ts';
 import { itemPreviewPanel } from './item-preview.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
+import { newerThan, wasInput } from './thing-since.ts';
 
 const name = z.string().max(300);
 
@@ -36,7 +37,7 @@ ${shared(slot, 'slot')}
 ${postForm(
   view,
   view.path,
-  html`<input type="hidden" name="known" value="${slot?.slot ?? ''}"><div class="panel">${nameLine(view, 'slot', slot?.slot)}
+  html`<input type="hidden" name="known" value="${slot?.slot ?? ''}">${wasInput(view, slot)}<div class="panel">${nameLine(view, 'slot', slot?.slot)}
 ${line(view, { id: 'title', label: 'Title', under: 'For people.', stored: slot?.title ?? '' })}
 ${fieldLine(
   view.form,
@@ -68,7 +69,7 @@ ${shared(item, 'item')}
 ${postForm(
   view,
   view.path,
-  html`<input type="hidden" name="known" value="${item?.item ?? ''}"><div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
+  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}<div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
 ${nameLine(view, 'item', item?.item)}
 ${line(view, { id: 'title', label: 'Title', under: 'For people.', stored: item?.title ?? '' })}
 ${fieldLine(
@@ -135,23 +136,27 @@ function dropBox(thing: Thing | undefined, view: View<unknown>, what: string): H
 }
 
 const drop = z.literal('yes').optional();
+const was = z.string().max(40).optional();
 const title = z.string().max(2_000);
 const orNone = (text: string) => (text.trim() === '' ? null : text.trim());
 
 const putSlotAct = assignmentAct({
   route: 'POST /console/t/:tenant/assignments/slot',
   form: {
-    ...{ slot: name, known: name, title, drop },
+    ...{ slot: name, known: name, was, title, drop },
     winners: z.string().regex(/^\s*\d{1,3}\s*$/, 'Write a whole number from 1 to 100.'),
   },
   audit: 'slot.changed',
   again: slotPage,
-  plan: async (_database, view) => {
+  plan: async (database, view) => {
     const { slot: given, winners, title, drop } = view.query;
     const tenantId = view.params.tenant ?? '';
     const { actor } = view.viewer;
     const slot = given.trim();
     const stored = { tenant_id: tenantId, slot, winners: Number(winners), title: orNone(title) };
+    const now = ownFirst((await listSlots(database, tenantId)).filter((one) => one.slot === slot));
+    const newer = newerThan(view.query.was, now, stored);
+    if (newer) return newer;
     return {
       means: [stored, drop],
       run: (on) => (drop ? dropSlot(on, tenantId, slot, actor) : putSlot(on, stored, actor)),
@@ -166,10 +171,10 @@ const putSlotAct = assignmentAct({
 
 const putItemAct = assignmentAct({
   route: 'POST /console/t/:tenant/assignments/item',
-  form: { slot: name, item: name, known: name, title, drop, html: z.string().max(60_000) },
+  form: { slot: name, item: name, known: name, was, title, drop, html: z.string().max(60_000) },
   audit: 'item.changed',
   again: itemPage,
-  plan: async (_database, view) => {
+  plan: async (database, view) => {
     const { slot, item: given, title, drop, html: template } = view.query;
     const tenantId = view.params.tenant ?? '';
     const { actor } = view.viewer;
@@ -177,6 +182,9 @@ const putItemAct = assignmentAct({
     // A form sends a line break as two characters.
     const text = template.replaceAll(/\r\n?/g, '\n');
     const stored = { tenant_id: tenantId, slot, item, title: orNone(title), html: text.trim() === '' ? null : text };
+    const now = ownFirst((await listItems(database, tenantId)).filter((one) => one.slot === slot && one.item === item));
+    const newer = newerThan(view.query.was, now, stored);
+    if (newer) return newer;
     return {
       means: [stored, drop],
       run: (on) => (drop ? dropItem(on, { tenantId, slot, item }, actor) : putItem(on, stored, actor)),

@@ -36,6 +36,17 @@ export function fieldHelps(on: Database | Transaction, tenantId: string): Promis
   return fieldWords(on, tenantId, 'help');
 }
 
+export type FieldKinds = ReadonlyMap<string, string>;
+
+/** Returns the kinds of a tenant's fields by name, where the settings have one: text, tel, url, mail or list. */
+export async function fieldKinds(on: Database | Transaction, tenantId: string): Promise<FieldKinds> {
+  const found = new Map<string, string>();
+  for (const { document } of await storedSettings(on, tenantId))
+    for (const [field, written] of Object.entries(document.fields ?? {}))
+      if (typeof written?.kind === 'string') found.set(field, written.kind);
+  return found;
+}
+
 async function fieldWords(on: Database | Transaction, tenantId: string, kind: 'label' | 'help'): Promise<FieldLabels> {
   const found = new Map<string, string>();
   for (const { document } of await storedSettings(on, tenantId)) {

@@ -19,7 +19,7 @@ export function consoleFrame(view: View<unknown>, { title, content, section }: C
     title: `${title} · entra-sync`,
     language: view.language,
     body: html`<header class="top"><strong>entra-sync</strong>${navigation(view, section)}</header>
-<main id="main">${problemsOf(view)}${content}</main>${view.params.tenant ? tenantNewsLine(view) : nothing}`,
+<main id="main">${problemsOf(view, content)}${content}</main>${view.params.tenant ? tenantNewsLine(view) : nothing}`,
   });
 }
 
@@ -36,10 +36,12 @@ function navigation(view: View<unknown>, section: string | undefined): Html {
 }
 
 // The summary links to each field, and takes the focus.
-function problemsOf({ form }: View<unknown>): Html {
+function problemsOf({ form }: View<unknown>, { html: content }: Html): Html {
   if (!form || form.problems.length === 0) return nothing;
   const lines = form.problems.map(({ field, message }) =>
-    field === undefined ? html`<li>${message}</li>` : html`<li><a href="#${field}">${message}</a></li>`,
+    field === undefined || !content.includes(html` id="${field}"`.html)
+      ? html`<li>${message}</li>`
+      : html`<li><a href="#${field}">${message}</a></li>`,
   );
   return html`<div class="error" role="alert" tabindex="-1" autofocus><p><strong>Nothing was changed.</strong></p><ul>${lines}</ul></div>`;
 }

@@ -6,10 +6,10 @@ import { changeAccount, EditConflict, undoAccountEdit } from '../../store/accoun
 import { findAccounts } from '../../store/accounts/explain.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { requestCycle } from '../../store/queue/requests.ts';
-import { showValue } from '../../words/changes.ts';
 import { type Action, action, type View } from '../page.ts';
 import { fieldHelps, fieldLabels } from './field-labels.ts';
 import { personPage } from './person.ts';
+import { lines } from './person-edit.ts';
 import { personHistoryPage } from './person-history.ts';
 
 async function accountOf(database: Database, { params }: View<unknown>) {
@@ -48,8 +48,9 @@ export const editPerson: Action = action({
       return { to, audited };
     } catch (error) {
       if (error instanceof EditConflict) {
-        const { field, theirs, yours } = error;
-        const message = `${field} has changed since this page was loaded: it is now ${showValue(theirs)}, and you typed ${showValue(yours)}. Load the page again, then decide.`;
+        const { field } = error;
+        const label = (await fieldLabels(database, account.tenant_id)).get(field) ?? field;
+        const message = `${label} has changed since this page was loaded. Both values stand at the field: save again for yours, or load the page again for the other.`;
         return { problems: [{ field: `field.${field}`, message }], conflict: true };
       }
       if (!(error instanceof ExpectedError)) throw error;
@@ -112,6 +113,3 @@ export const readPerson: Action = action({
   },
   again: personPage,
 });
-
-// A form sends a line break as two characters.
-const lines = (value: unknown) => (typeof value === 'string' ? value.replaceAll(/\r\n?/g, '\n') : '');

@@ -4,15 +4,14 @@ import type { FoundAccount } from '../../store/accounts/explain.ts';
 import { type GroupOfAccount, groupsOfAccount } from '../../store/accounts/groups-of.ts';
 import { type AssignedItem, assignedTo } from '../../store/console/people.ts';
 import { type AccountPhoto, readAccountPhoto } from '../../store/photos/state.ts';
-import { cut, showValue } from '../../words/changes.ts';
 import { describeAccountPhoto } from '../../words/photos.ts';
-import { ago, type Html, html, nothing, postForm } from '../html.ts';
+import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { photoPlace } from '../picture.ts';
 import { type Column, listTable } from '../table.ts';
-import { typedText } from '../typed.ts';
 import { byWhom } from './change-words.ts';
-import { byLabel, type FieldLabels, fieldLabels, named } from './field-labels.ts';
+import { byLabel, type FieldLabels, fieldKinds, fieldLabels, named } from './field-labels.ts';
+import { editForm, text } from './person-edit.ts';
 import { nameOf, personHead, personOf } from './person-head.ts';
 
 const shownGroups = 100;
@@ -31,11 +30,12 @@ export const personPage = page({
       groups: await groupsOfAccount(read, id),
       items: await assignedTo(read, id),
       labels: await fieldLabels(read, found.tenant.tenant_id),
+      kinds: await fieldKinds(read, found.tenant.tenant_id),
       photo: await readAccountPhoto(read, id),
     };
   },
   audit: ({ account }) => [{ act: 'person.viewed', accountId: account.account_id }],
-  render: ({ tenant, account, fields, groups, items, labels, photo }, view) => ({
+  render: ({ tenant, account, fields, groups, items, labels, kinds, photo }, view) => ({
     title: `${nameOf(account)} · ${tenant.name}`,
     section: 'tenants',
     content: html`${personHead(view, { tenant, account }, '')}
@@ -43,7 +43,7 @@ ${photoOf(account, photo, view)}
 ${listTable('Identity', identityColumns, identityOf(account, photo))}
 <h2>Fields</h2>
 ${fields.length === 0 ? html`<p class="empty">The settings name no field.</p>` : listTable('Fields', fieldColumns(account, labels, view), byLabel(fields, labels))}
-${editForm(account, byLabel(fields, labels), labels, view)}
+${editForm(account, byLabel(fields, labels), { labels, kinds }, view)}
 <h2>Groups</h2>
 ${groups.length === 0 ? html`<p class="empty">In no group.</p>` : listTable('Groups', groupColumns(view), groups.slice(0, shownGroups))}
 ${groups.length > shownGroups ? html`<p class="lead">The first ${shownGroups} of ${groups.length} groups.</p>` : nothing}
@@ -85,14 +85,6 @@ const identityColumns: readonly Column<Line>[] = [
   { title: 'Value', cell: (one) => one.value },
 ];
 
-const text = (value: unknown): string => {
-  if (value === null || value === undefined) return '';
-  if (typeof value === 'string') return cut(value);
-  return Array.isArray(value) && value.every((one) => typeof one === 'string')
-    ? cut(value.join(', '))
-    : showValue(value);
-};
-
 const fieldColumns = (
   account: FoundAccount,
   labels: FieldLabels,
@@ -129,48 +121,6 @@ function beneath(account: FoundAccount, one: ExplainedField): Html {
     ? html`<small>shelved: ${text(account.shelf[one.field]) || 'none'}</small>`
     : nothing;
 }
-
-/** Returns the form of the fields that a manager may edit, and the buttons to read the person now. */
-function editForm(
-  account: FoundAccount,
-  fields: readonly ExplainedField[],
-  labels: FieldLabels,
-  view: View<unknown>,
-): Html {
-  const base = `/console/t/${account.tenant_id}/people/${account.account_id}`;
-  const read =
-    account.entra_object_id !== null &&
-    account.removed_at === null &&
-    view.may('POST /console/t/:tenant/people/:account/read')
-      ? postForm(view, `${base}/read`, html`<button>Read from Entra ID now</button>`)
-      : nothing;
-  const editable = fields.filter((one) => one.editable_by.includes('manager') && isText(one));
-  if (account.removed_at !== null || editable.length === 0 || !view.may('POST /console/t/:tenant/people/:account/edit'))
-    return read === nothing ? nothing : html`<div class="acts">${read}</div>`;
-  const wrong = new Map((view.form?.problems ?? []).map((one) => [one.field, one.message]));
-  const inputs = editable.map((one) => {
-    const name = `field.${one.field}`;
-    const stored = typeof one.value === 'string' ? one.value : '';
-    const value = typedText(view.form, name) ?? stored;
-    const problem = wrong.get(name);
-    const wrongs = problem === undefined ? nothing : html` aria-invalid="true" aria-describedby="under.${one.field}"`;
-    return html`<div class="field${problem === undefined ? '' : ' wrong'}"><label for="${name}">${labels.get(one.field) ?? one.field}</label>
-${
-  // An input of one line takes line breaks out.
-  /[\r\n]/.test(value)
-    ? html`<textarea id="${name}" name="${name}" rows="3" autocomplete="off"${wrongs}>\n${value}</textarea>`
-    : html`<input id="${name}" name="${name}" value="${value}" autocomplete="off"${wrongs}>`
-}
-<input type="hidden" name="was.${one.field}" value="${typedText(view.form, `was.${one.field}`) ?? stored}">
-<p class="under" id="under.${one.field}">${problem ?? (one.mapped_from === null ? '' : `The directory says ${text(one.directory_value) || 'nothing'}.`)}</p></div>`;
-  });
-  return html`<details class="panel"${view.form ? html` open` : nothing}><summary>Edit as a manager may</summary>
-${postForm(view, `${base}/edit`, html`${inputs}<div class="acts"><button class="main" name="act" value="save">Save</button><button name="act" value="revert">Give all back to the directory</button></div>`)}</details>
-${read === nothing ? nothing : html`<div class="acts">${read}</div>`}`;
-}
-
-const isText = ({ value, directory_value: below }: ExplainedField) =>
-  [value, below].every((one) => one === null || one === undefined || typeof one === 'string');
 
 const groupColumns = (view: View<unknown>): readonly Column<GroupOfAccount>[] => [
   {

@@ -7,10 +7,11 @@ import type { Database } from '../../store/database/pool.ts';
 import { checkGiven } from '../../store/preview/given.ts';
 import { changeSettings, type Leaver, type TenantPreview } from '../../store/preview/settings.ts';
 import { type SettingsChange, SettingsChanged, settingsVersion } from '../../store/settings/versions.ts';
-import { describeRules, whenItActs } from '../../words/settings-outcome.ts';
+import { describePhotos, describeRules, whenItActs } from '../../words/settings-outcome.ts';
 import { type Html, html, nothing } from '../html.ts';
 import type { Done, Problem } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
+import { settingsSince } from './settings-since.ts';
 
 export type Wanted = {
   readonly tenantId: string;
@@ -50,7 +51,7 @@ export async function settle(database: Database, wanted: Wanted): Promise<Done> 
     if (error instanceof SettingsChanged) {
       const now = await settingsVersion(database, tenantId);
       const message = `The settings have changed since this page was loaded: version ${now} is in force. Look again, then decide.`;
-      return { problems: [{ message }], conflict: true };
+      return { problems: [{ message }], conflict: true, shown: await settingsSince(database, tenantId, version) };
     }
     if (!(error instanceof ExpectedError) || error.code !== 'settings_invalid') throw error;
     return { problems: problemsOf(error, wanted.fieldOf) };
@@ -100,6 +101,7 @@ function linesOf(one: TenantPreview): string[] {
     ),
     groups !== undefined && groups.leaving > 0 && `${plural(groups.leaving, 'group')} no longer copied.`,
     groups !== undefined && groups.coming > 0 && `${plural(groups.coming, 'group')} copied again.`,
+    ...describePhotos(one.photos).map((line) => `${line}.`),
     one.pendingVersion !== null &&
       `Version ${one.pendingVersion} still waits for its full round: the numbers include both versions.`,
   ].filter((line) => line !== false);

@@ -41,7 +41,8 @@ const forms: Readonly<Record<ListedWebhook['form'], string>> = {
 };
 
 function stateOf(one: ListedWebhook, now: Date): Html {
-  const mark = one.state === 'paused' ? 'off' : one.failures > 0 ? 'bad' : one.behind_since === null ? '' : 'held';
+  const mark =
+    one.state === 'paused' || !one.is_told ? 'off' : one.failures > 0 ? 'bad' : one.behind_since === null ? '' : 'held';
   return html`<span class="state ${mark}">${describeWebhook(one, now)}</span>`;
 }
 

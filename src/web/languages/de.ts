@@ -127,6 +127,7 @@ export const language: WebLanguage = {
     forms: {
       character: 'Ein Wert enthält ein Zeichen, das kein Text hat: das mit der Nummer 0.',
       notWhole: 'Das Formular wurde nicht ganz gesendet. Laden Sie die Seite neu.',
+      tooLong: 'Hier passen höchstens {max} Zeichen.',
       sessionEnded: 'Ihre Sitzung war beendet. Sehen Sie an, was Sie geschrieben haben, und senden Sie es noch einmal.',
       busy: 'Es konnte gerade nicht gespeichert werden, weil ein anderer Vorgang die Daten hält. Senden Sie es gleich noch einmal.',
     },

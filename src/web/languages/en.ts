@@ -126,6 +126,7 @@ export const language = {
     forms: {
       character: 'A value contains a character that no text has: the one with the number 0.',
       notWhole: 'The form was not sent whole. Load the page again.',
+      tooLong: 'At most {max} characters fit here.',
       sessionEnded: 'Your session had ended. Look at what you typed, and send it again.',
       busy: 'It could not be saved just now, because something else holds the data. Send it again in a moment.',
     },

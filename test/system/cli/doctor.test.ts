@@ -12,6 +12,7 @@ import { readEnvironment, readPublicUrl } from '../../../src/environment.ts';
 import { loadDefaults } from '../../../src/settings/settings.ts';
 import type { Intervention } from '../../../src/simulator/intercept.ts';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
+import { markAsDemo } from '../../../src/store/embedded/demo-mark.ts';
 import {
   rememberConsentWanted,
   rememberRegistration,
@@ -289,6 +290,27 @@ test('a schema that is not current, and a database that does not exist yet', asy
     ['warning database'],
     ['schema', 'clock: database', 'disk: database', 'limits: database'],
   ]);
+});
+
+test('on the database of the demo nothing is red: its tenant was simulated, and no host of Microsoft is asked', async ({
+  onTestFinished,
+}) => {
+  const world = await openWorld({ users: 1 });
+  await world.cycle();
+  await markAsDemo(world.database);
+  onTestFinished(async () => {
+    const { pathname } = new URL(world.url);
+    await world.database.raw(`comment on database ${pathname.slice(1)} is null`);
+  });
+  const hosts = { AZURE_AUTHORITY_HOST: 'https://gone.invalid', GRAPH_BASE_URL: 'https://gone.invalid' };
+  const variables = { ...hosts, AZURE_CLIENT_ID: '', AZURE_CLIENT_SECRET: '' };
+  const checks = await diagnose(world, { variables });
+  expect([notGreen(checks), firstExitCode(checks)]).toEqual([[], 0]);
+  expect(checks.find(({ check }) => check === 'cloud')?.message).toMatch(/^simulated: the demo made this database/);
+  expect(unchecked(checks)).toEqual(expect.arrayContaining(['credential', 'DNS: sign-in', 'DNS: Graph', 'token']));
+  // With a credential the environment may serve the tenant again.
+  const served = await diagnose(world);
+  expect([notGreen(served), unchecked(served)]).toEqual([[], []]);
 });
 
 test('a full disk of the database is red, though everything can be read', async () => {

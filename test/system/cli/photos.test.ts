@@ -1,7 +1,9 @@
 // Photos on the command line: `sync --photos`, and what `status`, `explain` and `doctor` say of them.
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
-import { expectOneLine, runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
 import { makeDue, photosOf, photosSeen, readPhotosIn } from '../../support/photos.ts';
 import { openWorld, trust, type World } from '../../support/system.ts';
@@ -84,6 +86,15 @@ const claimFor = (seconds: number) =>
     { seconds },
   );
 
+test('sync --photos says after two seconds that it waits for another process', async () => {
+  await claimFor(2.6);
+  const { code, stderr } = await cli('sync', 'Contoso', '--photos');
+  expect([code, stderr.match(/Contoso: another process reads its photos.*waiting for it, 2\d s at most/g)]).toEqual([
+    0,
+    [expect.any(String)],
+  ]);
+});
+
 test('sync --photos waits until the claim of a process that died ends', async () => {
   await claimFor(0.3);
   await makeDue(world.database);
@@ -99,3 +110,20 @@ test.runIf(isDeep)(
   },
   60_000,
 );
+
+test('tenant set says how many photos go where photos are read no more, in the dry run and when it is done', async ({
+  onTestFinished,
+}) => {
+  const file = join(await temporaryDirectory(onTestFinished), 'settings.yaml');
+  await writeFile(file, 'photos: { read: false }\n');
+  for (const words of [['--dry-run'], []]) {
+    expect(await told('tenant', 'set', 'Contoso', file, ...words)).toMatch(
+      /^25 photos will be deleted: photos are read/m,
+    );
+  }
+  await told('sync', 'Contoso', '--photos');
+  await writeFile(file, 'photos: { read: true }\n');
+  expect(await told('tenant', 'set', 'Contoso', file)).not.toMatch(/deleted/);
+  await writeFile(file, 'photos: { read: false }\n');
+  expect(await told('tenant', 'set', 'Contoso', file, '--dry-run')).not.toMatch(/deleted/);
+});

@@ -175,3 +175,35 @@ test.runIf(isDeep)(
     expect(stderr).not.toContain(options.signInApplication.clientSecret);
   },
 );
+
+test.runIf(isDeep)('web --parts connect serves the pages of connect', async ({ onTestFinished }) => {
+  const world = await openWorld({ users: 1, onEnd: onTestFinished });
+  const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };
+  const serve = async (...words: string[]) => {
+    const port = String(await freePort());
+    const running = startCli([...words, '--port', port], environment);
+    await running.shows(/Served at|Listening|http:\/\/localhost/);
+    const pageOf = async (path: string) => {
+      const answer = await fetch(`http://localhost:${port}${path}`, { redirect: 'manual' });
+      return [answer.status, (await answer.text()).replaceAll(port, 'PORT')];
+    };
+    return { running, pageOf };
+  };
+  const [alone, part] = [await serve('connect'), await serve('web', '--parts', 'connect')];
+  const link = await runCli(['connect', '--print-url', '--ref', 'customer-9'], environment);
+  const { pathname, search } = new URL(
+    link.stdout
+      .trim()
+      .split(/\s+/)
+      .find((one) => one.startsWith('http')) ?? '',
+  );
+  for (const path of [pathname + search, '/', '/none', '/callback', '/console']) {
+    const shown = await part.pageOf(path);
+    expect([path, ...shown]).toEqual([path, ...(await alone.pageOf(path))]);
+  }
+  expect(await alone.pageOf(pathname + search)).toEqual([200, expect.stringContaining('<h1')]);
+  for (const { running } of [alone, part]) {
+    running.interrupt();
+    expect((await running.ended).code).toBe(0);
+  }
+});

@@ -291,6 +291,33 @@ test.each(['UTC', 'Europe/Berlin', 'America/New_York'])(
   },
 );
 
+test('a slot or an item that changed since its page was loaded is told beside what was typed, and saved when it is sent again', async () => {
+  const put = (html: string) =>
+    ask(web.store, `select directory.put_item(:tenant, 'banner', 'shared', null, :html, 'Ann')`, {
+      ...{ tenant: scene.tenantId, html },
+    });
+  await put('<p>one</p>');
+  const path = at('/item?slot=banner&item=shared');
+  const wasOf = (text: string) => /name="was" value="([^"]*)"/.exec(text)?.[1] ?? '';
+  const seenOf = (text: string) => /name="seen" value="([^"]*)"/.exec(text)?.[1] ?? '';
+  const form = { slot: 'banner', item: 'shared', known: 'shared', title: '', html: '<p>mine</p>' };
+  const loaded = wasOf((await operator.get(path)).text);
+  await put('<p>theirs</p>');
+  const late = await operator.post(at('/item'), { ...form, was: loaded });
+  expect([late.status, late.text.includes('<pre>&lt;p&gt;theirs&lt;/p&gt;</pre>')]).toEqual([409, true]);
+  expect(late.text).toContain('&lt;p&gt;mine&lt;/p&gt;</textarea>');
+  const looked = await operator.post(at('/item'), { ...form, was: wasOf(late.text) });
+  expect(looked.status).toBe(200);
+  // Between the look and the press too.
+  await put('<p>theirs again</p>');
+  const apply = { ...form, act: 'apply', seen: seenOf(looked.text) };
+  const pressed = await operator.post(at('/item'), { ...apply, was: wasOf(looked.text) });
+  expect([pressed.status, pressed.text.includes('theirs again')]).toEqual([409, true]);
+  const slot = { slot: 'banner', known: 'banner', title: 'Other', winners: '3' };
+  const stale = await operator.post(at('/slot'), { ...slot, was: 'x'.repeat(22) });
+  expect([stale.status, stale.text.includes('As it is now')]).toEqual([409, true]);
+});
+
 test('days and times are those of the time zone of the tenant, also where its clocks change', async () => {
   await zone('Europe/Berlin');
   const form = forGroup('spring', { starts: '2026-03-29', starts_time: '08:00', ends: '2026-10-25' });

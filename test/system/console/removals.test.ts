@@ -198,3 +198,26 @@ test('rule 60: held removals are decided by the side that the settings name, on 
   expect([await mayBy(operator), await mayBy(admin)]).toEqual([true, true]);
   expect((await admin.post(page, keep)).status).toBe(303);
 });
+
+test('a list of 600 people is a page of less than 200 kB, which says how many it shows', async () => {
+  const { tenantId: tenant, listId: list } = await openScene(web.store);
+  await ask(
+    web.store,
+    `with made as (
+       insert into entra_sync.accounts (tenant_id, state, entra_object_id, user_principal_name, mapped)
+       select :tenant, 'managed', gen_random_uuid(), 'a-person-with-a-long-name-' || n || '@contoso.example',
+              jsonb_build_object('displayName', 'A person with a name that is rather long, number ' || n)
+         from generate_series(1, 600) n returning account_id, entra_object_id)
+     insert into entra_sync.held_removals (list_id, tenant_id, object_id, account_id, reason)
+     select :list, :tenant, entra_object_id, account_id, 'not_seen' from made`,
+    { tenant, list },
+  );
+  const path = `/console/t/${tenant}/removals`;
+  const { text } = await operator.get(path);
+  expect(text).toContain('The first 200 of 601 are shown');
+  expect(Buffer.byteLength(text)).toBeLessThan(200_000);
+  // A decision about all is about those that are not shown too, and the list is still the one that was seen.
+  const shown = /name="shown" value="([^"]*)"/.exec(text)?.[1] ?? '';
+  const done = await operator.post(path, { list, decision: 'reject', typed: '601', shown });
+  expect([done.status, done.text]).toEqual([303, '']);
+});

@@ -100,6 +100,10 @@ test('another tab: what was typed stays, and nothing is stored over the newer ve
   expect((await press(admin, 'fields', { 'editors.mail': 'manager' })).done.status).toBe(303);
   const late = await send(admin, 'fields', { 'editors.jobTitle': '', version: old });
   expect([late.status, late.text.includes(`version ${await version()} is in force`)]).toEqual([409, true]);
+  expect(late.text).toMatch(
+    /<li>fields\.mail\.editableBy: .*<ins><span class="hidden">now <\/span>manager<\/ins><\/li>/,
+  );
+  expect(late.text.match(/<li>fields\./g)).toHaveLength(1);
   expect(late.text).toMatch(/<select id="editors.jobTitle"[^>]*><option value="" selected>/);
   const looked = await send(admin, 'fields', { 'editors.jobTitle': '' });
   const other = await send(admin, 'fields', { 'editors.jobTitle': 'user', act: 'apply', seen: seenIn(looked) });

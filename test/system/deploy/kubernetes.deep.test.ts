@@ -97,7 +97,8 @@ test.for(overlays)('the overlay %s is whole: whatever one manifest names is ther
       expect(probe === undefined, metadata.labels[component]).toBe(ports.length === 0);
     for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe])
       if (probe) expect(ports).toContain(probe.httpGet.port);
-    expect(policiesOf(manifests, metadata.labels, 'Egress')).toEqual(['entra-sync']);
+    const sendsMail = metadata.labels[component] === 'worker' ? ['entra-sync-mail'] : [];
+    expect(policiesOf(manifests, metadata.labels, 'Egress')).toEqual(['entra-sync', ...sendsMail]);
   }
   const has = (labels: Labels) => pods.some((pod) => fits(pod.metadata.labels, labels));
   for (const { spec } of kinds(manifests, 'PodDisruptionBudget'))

@@ -205,6 +205,9 @@ describe('contacts', () => {
     expect(named.code).toBe(0);
     await setSettings(store.database, { notify: { customer: false } }, tenant);
     expect((await cli()).stdout).toMatch(/notify\.customer is false/);
+    const listed = await runCli(['notify', 'list'], { DATABASE_URL: store.url, COLUMNS: '200' });
+    expect(listed.stdout).toMatch(/contoso\.example +contact +not told: notify\.customer is false$/im);
+    expect(listed.stdout).toMatch(/^Contacts are told with notify: \{ customer: true \}/m);
     expectOneLine(await cli('--add', 'a@x.example?bcc=b@x.example'), 2, /cannot be a contact/);
     expectOneLine(await cli('--remove', 'c@contoso.example'), 2, /is no contact of Contoso/);
     expect(JSON.parse((await cli('--remove', 'IT@contoso.example', '--json')).stdout)).toEqual({
