@@ -49,7 +49,7 @@ const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts']
 export default defineConfig({
   test: {
     // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
-    maxWorkers: 4,
+    maxWorkers: 5,
     sequence: { sequencer: LongFirst },
     projects: [
       { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },

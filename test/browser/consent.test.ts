@@ -94,9 +94,7 @@ async function faultsOf(page: Page): Promise<unknown> {
 
 // Pictures for the manual are of all of them.
 const isWhole = isDeep || Boolean(process.env.SCREENSHOTS);
-const shown = rowsOf(views, ({ name }) => name === 'phone' || isWhole);
-
-describe.each(shown)('$name, $width pixels wide', (view) => {
+describe.runIf(isWhole).each(views)('$name, $width pixels wide', (view) => {
   test('an administrator clicks through, from the invitation to the connected tenant', async () => {
     const tenant = world.nextTenant();
     const { page, complaints } = await openWindow(view);
@@ -204,7 +202,7 @@ describe.each(views.filter(({ name, colorScheme }) => colorScheme === 'light' &&
   },
 );
 
-test('times are in the zone of the reader, and without a script in UTC', async () => {
+test.runIf(isDeep)('times are in the zone of the reader, and without a script in UTC', async () => {
   const [view] = views;
   const invitation = await world.invite('times');
   await world.database.raw(

@@ -372,7 +372,7 @@ describe('acts', () => {
     expect(await stored()).toBe(long);
     const shown = (await operator.get(path)).text;
     // A browser leaves out a line break that begins the text.
-    expect(/<textarea id="field.pronouns"[^>]*>\n?([^<]*)/.exec(shown)?.[1]).toBe(long);
+    expect(/<textarea[^>]* id="field.pronouns"[^>]*>\n?([^<]*)/.exec(shown)?.[1]).toBe(long);
     // Each input says what a keyboard on a phone offers.
     expect(shown).toMatch(/<input type="tel" inputmode="tel" id="field\.mobilePhone"/);
     expect(shown).toMatch(/<input type="text" inputmode="url" id="field\.website"/);
