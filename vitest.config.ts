@@ -4,7 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { findChromium } from './test/support/chromium.ts';
 import { deeper, isDeep } from './test/support/deep.ts';
 
-// Without a Chromium there is no such project; CI names one in CHROMIUM, and then it has to be there.
+// Without a Chromium there are no such tests; CI names one in CHROMIUM, and then it has to be there.
 const browser = findChromium() === undefined ? [] : ['browser'];
 const isThere = (name: string) => browser.length > 0 || !name.startsWith('browser/');
 
@@ -49,28 +49,17 @@ const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts']
 export default defineConfig({
   test: {
     // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
-    maxWorkers: 5,
+    maxWorkers: 4,
     sequence: { sequencer: LongFirst },
     projects: [
       { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
-      {
-        test: {
-          ...withPostgres,
-          ...quick,
-          name: 'database',
-          include: ['test/database/**/*.test.ts'],
-          testTimeout: 60_000,
-        },
-      },
-      ...browser.map((name) => ({
-        test: { ...withPostgres, name, include: ['test/browser/**/*.test.ts'], testTimeout: 120_000 },
-      })),
+      // One project: the workers of each begin with nothing loaded.
       {
         test: {
           ...withPostgres,
           ...quick,
           name: 'system',
-          include: ['test/system/**/*.test.ts'],
+          include: ['database', 'system', ...browser].map((room) => `test/${room}/**/*.test.ts`),
           testTimeout: 120_000,
         },
       },

@@ -380,7 +380,7 @@ describe('acts', () => {
     expect(await edits()).toBe(before + 1);
     const late = await edit('mine', '');
     expect(late.status).toBe(409);
-    expect(late.text).toMatch(/<dt>You typed<\/dt><dd>mine<\/dd><dt>It is now<\/dt><dd>line one/);
+    expect(late.text).toMatch(/<dt>You typed<\/dt><dd>mine<\/dd><dt>It is now<\/dt><dd>\nline two/);
     expect(late.text).toContain('<a href="#field.pronouns">Pronouns has changed since this page was loaded.');
     expect(await stored()).toBe(long);
     // The form that came back begins at the newer value: sent again, it is meant.
