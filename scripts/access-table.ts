@@ -1,4 +1,4 @@
-// Who may use which page: `npm run access-table` writes the table of docs/privacy.md from the table of access, which the
+// The pages and who may use them: `npm run access-table` writes the table of docs/privacy.md from the table of access, which the
 // server itself reads.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { packageFile } from '../src/package-files.ts';

@@ -1,4 +1,4 @@
-// What words mean: the one account or group that fits, or a table to choose from.
+// The meaning of words: the one account or group that fits, or a table to choose from.
 import { ExpectedError } from '../errors.ts';
 import { type Found, findByWords } from '../store/accounts/find.ts';
 import type { Database } from '../store/database/pool.ts';

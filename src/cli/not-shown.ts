@@ -1,4 +1,4 @@
-// What the copy of a tenant does not show yet, in words: before its first full rounds, and after a round that began earlier.
+// The gaps of a tenant's copy that is not read whole yet, in words: before its first full rounds, and after a round that began earlier.
 import { type Stream, streams } from '../rules/streams.ts';
 import type { FirstLoadState } from '../store/tenants/status.ts';
 import { count, plural, when } from './format.ts';

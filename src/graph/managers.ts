@@ -1,4 +1,4 @@
-// Reads who manages single users, and whom a user manages: a restored manager's links are in no page.
+// Reads the managers of single users, and the users that a user manages: a restored manager's links are in no page.
 import { idOf } from '../rules/managers.ts';
 import { batchSize, readBatch } from './batch.ts';
 import { readList } from './lists.ts';

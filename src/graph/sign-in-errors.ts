@@ -49,7 +49,7 @@ type Refusal = {
   readonly unknownApplication?: true;
 };
 
-/** What is known of the customer of a tenant, for the cure of a missing consent. */
+/** The known facts of the customer of a tenant, for the cure of a missing consent. */
 export type Customer = {
   /** The stored reference. */
   readonly ref: string | null;

@@ -34,7 +34,7 @@ export const doubts = {
   partial: 'is unknown and came with a partial body',
   lacking: 'lacks a property that it had',
   setAside: 'was set aside before',
-  otherManager: 'lost a manager whom it was not known to have',
+  otherManager: 'lost a manager that it was not known to have',
   unknownManager: 'is unknown and came without its manager',
 } as const;
 

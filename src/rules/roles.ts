@@ -79,7 +79,7 @@ export function keptRoles(roles: readonly string[]): string[] {
   return [...known, ...others].slice(0, mostKept);
 }
 
-/** What a permission is needed for; `hidden` and `deleted` are read where it is granted, and nothing fails without. */
+/** The purpose of a permission. Without those of `hidden` and `deleted` nothing fails: these are read where one is granted. */
 export type Use = Stream | 'photos' | 'hidden' | 'deleted';
 
 export type JudgedRole = {

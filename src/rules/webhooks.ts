@@ -27,7 +27,7 @@ export type ToldChange = {
   readonly after: unknown;
 };
 
-/** Of a change its ids alone, the names of its fields too, or its values and actor too. */
+/** A change is told by its ids alone, with the names of its fields too, or with its values and actor too. */
 export type Told = 'none' | 'names' | 'all';
 
 /** The answer of an address: its HTTP status, or none with the reason. */

@@ -1,4 +1,4 @@
-// What differs between two settings documents, key by key.
+// The differences between two settings documents, key by key.
 import { isDeepStrictEqual } from 'node:util';
 
 /** A setting by its path, as `scope.groups` or `fields.mobilePhone.owner`; undefined where a document does not set it. */

@@ -24,7 +24,7 @@ export type Viewer = {
 
 const opsRead = ['ops_act', 'ops_read'] as const;
 const ownRead = [...opsRead, 'admin', 'reader'] as const;
-// A reader sees the present, and nobody's history.
+// A reader sees the present, and the history of no person.
 const ownHistory = [...opsRead, 'admin'] as const;
 const ownAct = ['ops_act', 'admin'] as const;
 const assigning = [...ownAct, 'publisher'] as const;

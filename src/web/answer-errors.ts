@@ -1,4 +1,4 @@
-// What a request gets whose answer failed: a page that says so, and that tries again where that does no harm.
+// The page for a request whose answer failed: it says so, and tries again where that does no harm.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ExpectedError } from '../errors.ts';
 import type { Log } from '../logger.ts';

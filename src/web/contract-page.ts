@@ -20,7 +20,7 @@
 //
 // An account, tenant or change that the tenant does not have (ES004) is a 404, and so is a person that the viewer does not
 // manage (ES003 without a field). `act` catches what else the contract refuses (`ContractRefusal`), and says it at its field.
-// What the database cannot do now comes back with what was typed.
+// A form that the database cannot take now comes back with the typed text.
 import { z } from 'zod';
 import { ExpectedError } from '../errors.ts';
 import { describeDatabaseError, rows, sqlState } from '../store/database/pool.ts';

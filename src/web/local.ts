@@ -35,7 +35,7 @@ export function openLocalEntry(now: () => number = () => performance.now()): Loc
   };
 }
 
-/** The person as whom the operator looks at the portal. */
+/** The person in whose place the operator looks at the portal. */
 export type LocalPerson = { readonly tenantId: string; readonly objectId: string; readonly accountId: string };
 
 /**

@@ -43,7 +43,7 @@ export type SentForm = {
   readonly conflict?: boolean;
 };
 
-/** What an address answered to a message that tries it. */
+/** The answer of an address to a message that tries it. */
 export type TestAnswer = {
   /** Null: no answer came. */
   readonly status: number | null;

@@ -1,4 +1,4 @@
-// The lines that a request leaves in the audit: by whom, in which role, of which tenant.
+// The lines that a request leaves in the audit: the actor, the role and the tenant.
 import type { FastifyRequest } from 'fastify';
 import { asGuid } from '../rules/decode.ts';
 import type { Database } from '../store/database/pool.ts';

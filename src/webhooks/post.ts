@@ -29,7 +29,7 @@ export type PostOptions = {
 
 const answerMs = 15_000;
 const shownAnswer = 200;
-// What is longer is cut off: an answer without an end must not hold the connection.
+// A longer text is cut off: an answer without an end must not hold the connection.
 const readAnswer = 16_384;
 
 /** Sends a message and returns the answer. Throws only when the signal ends it. */

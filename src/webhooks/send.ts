@@ -16,7 +16,7 @@ type Target = {
 };
 type Lot = { readonly at: Date; readonly changes: readonly ToldChange[] | 'reset' | { readonly notice: Notice } };
 
-/** What notices need beside: the address of the console for their links, and the server of mails. */
+/** The parts that notices need beside: the address of the console for their links, and the server of mails. */
 export type NoticeOptions = { readonly publicUrl?: string | undefined; readonly mail?: MailServer | undefined };
 
 export type Signed = Omit<PostOptions, 'insecureLocal'> &

@@ -105,7 +105,7 @@ describe.each(shown)('$name, $width pixels wide', (view) => {
   test.runIf(isDeep)('in German', async () => {
     const { page, complaints } = await openWindow(view, { locale: 'de-DE' });
     await page.goto(url);
-    await page.getByText('somebody@outlook.example').click();
+    await page.getByText('personal@outlook.example').click();
     await page.getByRole('heading', { name: 'Ein persönliches Konto' }).waitFor();
     await look(page, 'refused in German');
     expect(await page.locator('html').getAttribute('lang')).toBe('de');

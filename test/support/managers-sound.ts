@@ -1,4 +1,4 @@
-// Who manages whom, and what accounts show of their managers, judged on the tables without the product's SQL.
+// The managers of accounts, and what accounts show of their managers, judged on the tables without the product's SQL.
 import { expect } from 'vitest';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 

@@ -1,4 +1,4 @@
-// Who manages whom in a simulated tenant, computed without any rule of the product.
+// The managers in a simulated tenant, computed without any rule of the product.
 import { expect } from 'vitest';
 import type { SettingsDocument } from '../../src/settings/settings.ts';
 import type { Tenant, User } from '../../src/simulator/index.ts';

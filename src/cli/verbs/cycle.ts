@@ -64,7 +64,7 @@ function cycleLine({ cycle_id, tenant_name, kind, outcome, started_at, finished_
   return `Cycle ${cycle_id} of ${tenant_name}: ${kind}, ${outcome}, began ${began}${took}`;
 }
 
-// What a stream did at all: a column that is 0 in both streams says nothing.
+// A column that is 0 in both streams says nothing.
 const numbers = [
   ...['seen', 'requests', 'created', 'adopted', 'updated', 'suspended', 'resumed', 'removed', 'restored', 'purged'],
   ...['memberships_added', 'memberships_removed', 'held', 'set_aside'],

@@ -124,7 +124,7 @@ function describePeople({ simulator, tenant, vendor, manager }: LiveDemo): Shown
     ...copied,
     { principal: `user@${tenant.domain}`, says: 'not copied yet: a page says so' },
     { principal: `admin@${vendor.domain}`, says: 'an organization that is not connected: a page says so' },
-    { principal: 'somebody@outlook.example', says: 'a personal account: a page says so' },
+    { principal: 'personal@outlook.example', says: 'a personal account: a page says so' },
   ];
   simulator.options.people = Object.fromEntries(people.map(({ principal, says }) => [principal, says]));
   return people;

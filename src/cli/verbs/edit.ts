@@ -45,7 +45,7 @@ export function editCommand(): Command {
     )
     .option(
       '--as <role or account>',
-      'who edits: user, manager, or an account, which edits itself and whom it manages',
+      'who edits: user, manager, or an account, which edits itself and the accounts that it manages',
       'user' satisfies Role,
     )
     .option(

@@ -22,7 +22,7 @@ type ManagersOptions = VerbOptions & { tenant?: string };
 export function managersCommand(): Command {
   return verb(
     'managers',
-    'Show who manages an account and why, and whom it manages: by the manager in Entra ID (line), or by a group of managedBy (group). Reads only the database.',
+    'Show the managers of an account and why, and the accounts that it manages: by the manager in Entra ID (line), or by a group of managedBy (group). Reads only the database.',
     ['managers ann@contoso.com', 'managers "Ann Berg" --tenant Contoso', 'managers ann@contoso.com --json'],
   )
     .argument('<account>', 'account id, object id, user principal name or mail, or words of a name')

@@ -55,7 +55,7 @@ export function accountsOf(tenants: ReadonlyMap<string, string>): Account[] {
       return { principal, tenantId, objectId: idOf(`${tenantId} ${principal}`), says, mayConsent, roles };
     }),
   );
-  const principal = 'somebody@outlook.example';
+  const principal = 'personal@outlook.example';
   return [
     ...people,
     {

@@ -1,4 +1,4 @@
-// Who manages whom: a user's manager is the id of another user, kept as a property that only links show.
+// The managers of users: a user's manager is the id of another user, kept as a property that only links show.
 import { createRandom } from './random.ts';
 import { type Entity, liveOf, type Truth } from './truth.ts';
 
@@ -13,7 +13,7 @@ export function managerAt(entity: Entity, time: number): string | undefined {
   return former ? former.manager : managerOf(entity);
 }
 
-/** Returns the live users whom a user manages, in order of creation. */
+/** Returns the live users that a user manages, in order of creation. */
 export function reportsOf(truth: Truth, id: string): Entity[] {
   return liveOf(truth.users).filter((user) => managerOf(user) === id);
 }

@@ -1,4 +1,4 @@
-// What an account or a group was: its history, and a tenant at two times compared.
+// The past of an account or a group: its history, and a tenant at two times compared.
 import { asGuid } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';

@@ -100,7 +100,7 @@ export function peopleById(
   );
 }
 
-/** What a person gets in a slot, and by which rule. */
+/** An item that a person gets in a slot, and the rule that gives it. */
 export type AssignedItem = {
   readonly slot: string;
   readonly slot_title: string | null;

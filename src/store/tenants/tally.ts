@@ -1,7 +1,7 @@
 // The tenants in numbers, for the log of a worker.
 import { type Database, rows } from '../database/pool.ts';
 
-/** Of the tenants that the worker syncs: neither disconnected nor paused. */
+/** Facts of the tenants that the worker syncs: neither disconnected nor paused. */
 export type Tally = {
   readonly all: number;
   /** Had a success. */

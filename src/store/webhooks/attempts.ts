@@ -1,10 +1,10 @@
-// What came back for a lot, and what follows from it (rule 52).
+// The answers to a lot, and what follows from them (rule 52).
 import type { Outcome } from '../../rules/webhooks.ts';
 import { type Database, inTransaction, rowCount, rows } from '../database/pool.ts';
 import type { ClaimedWebhook, Lot } from './lots.ts';
 import { noteTold } from './notices.ts';
 
-/** What came back for a lot, for the log. */
+/** The answer to a lot, for the log. */
 export type LotAttempt = {
   readonly messageId: string;
   readonly changes: number;

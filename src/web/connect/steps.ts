@@ -24,7 +24,7 @@ export const maxTries = 5;
 
 type StepPurpose = Exclude<Purpose, 'invitation' | 'connected' | 'entering' | 'form'>;
 
-/** What the last page says of a connected tenant. Its link carries it, since no step is left. */
+/** The facts of a connected tenant on the last page. The link of the page carries them, since no step is left. */
 export type ConnectedFacts = {
   readonly tenantId: string;
   readonly customer: string;

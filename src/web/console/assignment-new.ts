@@ -133,7 +133,7 @@ const ids = z.union([z.array(z.guid()), z.guid().transform((id) => [id])]).defau
 const form = {
   ...optionFields,
   item: z.string().max(1_000),
-  target: z.enum(targets, 'Choose for whom it is.'),
+  target: z.enum(targets, 'Choose who gets it.'),
   group: long,
   group_id: z.guid().optional(),
   people: long,

@@ -16,11 +16,11 @@ export function nextChanges(found: readonly ListedChange[]): string | undefined 
   return last && positionOf([last.number, last.change_id]);
 }
 
-/** Returns changes as a table: when, of whom, what, by whom. */
+/** Returns changes as a table: the time, the account or group, the change, the actor. */
 export function changesTable(view: View<unknown>, found: readonly ListedChange[], names: Names): Html {
   const columns: readonly Column<ListedChange>[] = [
     { title: 'When', cell: (one) => ago(one.at, view.now) },
-    { title: 'Of whom', head: true, cell: (one) => subject(view, one) },
+    { title: 'Account or group', head: true, cell: (one) => subject(view, one) },
     {
       title: 'What',
       cell: (one) => html`${happened(one)}${difference(one, names)}`,

@@ -1,4 +1,4 @@
-// `/console/t/ID/changes`: what changed, by whom, with the difference.
+// `/console/t/ID/changes`: the changes with their actors and differences.
 import { z } from 'zod';
 import { listChanges } from '../../store/console/changes.ts';
 import type { ChangeFilter } from '../../store/feed/changes.ts';

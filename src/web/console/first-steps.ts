@@ -1,4 +1,4 @@
-// What an empty console shows: the way to the first customer, with what is done. The steps are those of
+// An empty console: the way to the first customer, with what is done. The steps are those of
 // docs/first-customer.md, which a test walks.
 import { plural } from '../../rules/numbers.ts';
 import type { FirstSteps } from '../../store/console/first-steps.ts';

@@ -128,7 +128,7 @@ function notThere({ outside, set_aside: aside }: Unnamed): Html {
   const kept =
     parts.length === 0
       ? 'No user is left out: a person who is not here is not in Entra ID.'
-      : `There are ${parts.join(' and ')}, of whom only the object id is kept.`;
+      : `There are ${parts.join(' and ')}; only their object ids are kept.`;
   return html`<p class="lead">${kept}${parts.length === 0 ? '' : ' Search for the object id in Entra ID to see why such a user is not here.'}</p>`;
 }
 

@@ -1,4 +1,4 @@
-// What a viewer may do with one person: edit as a manager may, give back to the directory, read from Entra ID now.
+// The acts of a viewer on one person: edit as a manager may, give back to the directory, read from Entra ID now.
 import { z } from 'zod';
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';

@@ -1,4 +1,4 @@
-// What a viewer may tell the worker of a tenant: sync now, pause, resume, try again; and that a mass change is right.
+// The orders of a viewer to the worker of a tenant: sync now, pause, resume, try again; and that a mass change is right.
 import { acknowledge } from '../../store/commit/notice.ts';
 import { isTenant } from '../../store/console/tenants.ts';
 import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';

@@ -1,4 +1,4 @@
-// What changed on one's own page, newest first, and the last edit of one's own that can be taken back.
+// The changes on one's own page, newest first, and the last edit of one's own that can be taken back.
 import type { Contract } from '../contract-page.ts';
 import { type Html, html, nothing, say } from '../html.ts';
 import type { View } from '../page.ts';

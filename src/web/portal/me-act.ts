@@ -1,4 +1,4 @@
-// What a person does with the own page: save, reset one field or all to the directory's value, undo the last own edit.
+// The acts of a person on the own page: save, reset one field or all to the directory's value, undo the last own edit.
 import { z } from 'zod';
 import { ContractRefusal, type Within } from '../contract-page.ts';
 import type { Done, View } from '../page.ts';

@@ -12,7 +12,7 @@ import { portalPage } from './portal-page.ts';
 import { hasPreview, previewPanel } from './preview.ts';
 import { timeOf } from './times.ts';
 
-/** What the page says after a form. */
+/** The message of the page after a form. */
 export const outcomes = ['saved', 'reset', 'undone', 'unchanged'] as const;
 
 export const mePage = portalPage({

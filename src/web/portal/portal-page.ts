@@ -1,4 +1,4 @@
-// What every page of the portal is made of: the tenant with its settings of these pages, and the person who looks.
+// The parts of every page of the portal: the tenant with its settings of these pages, and the person who looks.
 //
 //   export const mePage = portalPage({
 //     route: 'GET /me',

@@ -248,7 +248,7 @@ describe('the sign-in', () => {
   });
 
   test('a personal account', async () => {
-    const shown = await signInAs(openBrowser(), await world.invite('ref'), 'somebody@outlook.example');
+    const shown = await signInAs(openBrowser(), await world.invite('ref'), 'personal@outlook.example');
     await expectRefused(shown, 403, /personal Microsoft account/);
   });
 

@@ -279,7 +279,7 @@ describe('refusals', () => {
   });
 
   test('a personal account', async () => {
-    expect(await refused('somebody@outlook.example')).toMatchObject({ status: 403, title: 'A personal account' });
+    expect(await refused('personal@outlook.example')).toMatchObject({ status: 403, title: 'A personal account' });
     expect(await why()).toEqual([['sign_in.refused', { why: 'personal' }, null]]);
   });
 
