@@ -144,12 +144,14 @@ export function groupOf(directory: Directory, number: number): Record<string, un
 
 export type Member = { readonly '@odata.type': string; readonly id: string | undefined };
 
+/** Returns a user in the form of members@delta. */
+export function memberOf(id: string | undefined): Member {
+  return { '@odata.type': '#microsoft.graph.user', id };
+}
+
 /** Returns the members of a group in the form of members@delta. */
 export function membersOf({ members, userIds, groupIds, nested }: Directory, group: number): Member[] {
-  const people = Array.from(members[group] ?? [], (number) => ({
-    '@odata.type': '#microsoft.graph.user',
-    id: userIds[number],
-  }));
+  const people = Array.from(members[group] ?? [], (number) => memberOf(userIds[number]));
   const inner = nested.get(group);
   return inner === undefined ? people : [...people, { '@odata.type': '#microsoft.graph.group', id: groupIds[inner] }];
 }

@@ -1,5 +1,5 @@
 // The answers of the bench's Graph, made before the first request: the pages of delta rounds.
-import { type Directory, groupOf, guidOf, type Member, membersOf, userOf } from './directory.ts';
+import { type Directory, groupOf, guidOf, type Member, memberOf, membersOf, userOf } from './directory.ts';
 
 export type Stream = 'users' | 'groups';
 
@@ -88,7 +88,7 @@ export const planningMix: Mix = { created: 0.01, deleted: 0.01, changed: 0.05 };
 
 /** Returns the objects of a later round. Created users are added to the directory and join its first group. */
 export function laterRound(directory: Directory, round: number, mix: Mix): { users: string[]; groups: string[][] } {
-  const { userIds, size, seed, groupIds } = directory;
+  const { userIds, size, seed } = directory;
   const count = (part: number) => Math.round(size.users * part);
   const users: string[] = [];
   // Rounds change different users each time, so that no deleted user appears again.
@@ -106,9 +106,29 @@ export function laterRound(directory: Directory, round: number, mix: Mix): { use
     hired.push(id);
     users.push(JSON.stringify(userOf(directory, number, round)));
   }
-  const joins = hired.map((id) => ({ '@odata.type': '#microsoft.graph.user', id }));
-  const groups = cut(joins, memberSlice).map((slice) => [
-    JSON.stringify({ ...groupOf(directory, 0), id: groupIds[0], 'members@delta': slice }),
-  ]);
+  const groups = cut(hired.map(memberOf), memberSlice).map((slice) => [groupWith(directory, 0, slice)]);
   return { users, groups };
+}
+
+/** As many accounts join a group together in a round of changed memberships. */
+const joinedTogether = 50;
+
+/** Returns the groups of a round: half of `count` accounts leave the first group, as many join others. */
+export function membershipRound(directory: Directory, round: number, count: number): string[][] {
+  const { userIds, members, size } = directory;
+  const half = count / 2;
+  const leavers = [...(members[0] ?? [])].slice((round - 1) * half, round * half);
+  const changes = leavers.map((user) => ({ ...memberOf(userIds[user]), '@removed': { reason: 'deleted' } }));
+  const shown = cut(changes, memberSlice).map((slice) => groupWith(directory, 0, slice));
+  for (let more = 0; more < half; more += joinedTogether) {
+    const group = 1 + ((round * half + more) % (size.groups - 1));
+    const there = new Set(members[group]);
+    const others = userIds.filter((_, user) => !there.has(user)).slice(more, more + joinedTogether);
+    shown.push(groupWith(directory, group, others.map(memberOf)));
+  }
+  return cut(shown, pageSize);
+}
+
+function groupWith(directory: Directory, group: number, changes: readonly Member[]): string {
+  return JSON.stringify({ ...groupOf(directory, group), 'members@delta': changes });
 }

@@ -11,7 +11,16 @@ import { createConsents } from '../src/simulator/entra/consents.ts';
 import { defaultOptions } from '../src/simulator/options.ts';
 import { type Directory, guidOf, makeDirectory, type Size } from './directory.ts';
 import { type Listings, makeListings } from './listings.ts';
-import { firstGroups, firstUsers, laterRound, type Mix, makeRound, type RoundPages, userPages } from './pages.ts';
+import {
+  firstGroups,
+  firstUsers,
+  laterRound,
+  type Mix,
+  makeRound,
+  membershipRound,
+  type RoundPages,
+  userPages,
+} from './pages.ts';
 
 /** The settings of the server, as JSON in its first argument. */
 export type ServerSettings = {
@@ -35,6 +44,8 @@ export type Order = {
   readonly restart?: true;
   /** Starts the next round of every tenant, with these changes. */
   readonly advance?: Mix;
+  /** Starts the next round of every tenant, with as many changed memberships. */
+  readonly memberships?: number;
   /** Starts the next round of every tenant, with one changed user. */
   readonly one?: true;
   /** Makes the pages of listings now; only some contenders use them. */
@@ -152,6 +163,7 @@ function obey(order: Order): Asked {
     for (const tenant of tenants) tenant.listings ??= makeListings(origin, tenant.id, tenant.directory);
   const { users } = settings.size;
   if (order.advance) for (const tenant of tenants) advance(tenant, order.advance);
+  if (order.memberships) for (const tenant of tenants) changeMemberships(tenant, order.memberships);
   if (order.one) for (const tenant of tenants) advance(tenant, { created: 0, deleted: 0, changed: 1 / users });
   return before;
 }
@@ -164,6 +176,15 @@ function restart({ rounds, directory }: Tenant): void {
 function advance(tenant: Tenant, mix: Mix): void {
   const round = tenant.rounds.length;
   const { users, groups } = laterRound(tenant.directory, round, mix);
+  push(tenant, users, groups);
+}
+
+function changeMemberships(tenant: Tenant, count: number): void {
+  push(tenant, [], membershipRound(tenant.directory, tenant.rounds.length, count));
+}
+
+function push(tenant: Tenant, users: readonly string[], groups: readonly (readonly string[])[]): void {
+  const round = tenant.rounds.length;
   tenant.rounds.push({
     users: makeRound(origin, 'users', round, userPages(users)),
     groups: makeRound(origin, 'groups', round, groups),

@@ -5898,22 +5898,31 @@ begin
   if fields = '{}' then
     return;
   end if;
+  with told as materialized (
+    -- Each change of the batch is read once, or those of one account by its index, for a batch may hold very many accounts.
+    select c.change_id, c.account_id, c.before, c.after, c.kind, c.after_manager from entra_sync.changes c
+     where account is null and c.batch_id = batch
+    union all
+    select c.change_id, c.account_id, c.before, c.after, c.kind, c.after_manager from entra_sync.changes c
+     where c.account_id = account and c.batch_id + 0 = batch
+  ), held as materialized (
+    select t.change_id, a.told_manager, bool_or(t.before -> p.part -> f = a.mapped -> f) as is_before,
+           bool_or(t.after -> p.part -> f = a.mapped -> f) as is_after
+      from told t
+     cross join lateral (
+       select a.told_manager, a.mapped from entra_sync.accounts a
+        where a.account_id = t.account_id and a.tenant_id = tenant and a.told_manager is not null offset 0) a
+     cross join unnest(fields) as f
+     cross join (values ('profile'), ('directory')) as p (part)
+     where t.kind like 'account.%' and t.after_manager is null
+     group by t.change_id, a.told_manager
+  )
   update entra_sync.changes c
-     set before_manager = case when x.is_before then a.told_manager else c.before_manager end,
-         after_manager = case when x.is_after then a.told_manager else c.after_manager end,
+     set before_manager = case when h.is_before then h.told_manager else c.before_manager end,
+         after_manager = case when h.is_after then h.told_manager else c.after_manager end,
          manager_fields = fields
-    from entra_sync.accounts a
-   cross join lateral (
-     select bool_or(c2.before -> p.part -> f = a.mapped -> f) as is_before, bool_or(c2.after -> p.part -> f = a.mapped -> f) as is_after,
-            c2.change_id
-       from entra_sync.changes c2
-      cross join unnest(fields) as f
-      cross join (values ('profile'), ('directory')) as p (part)
-      where c2.batch_id = batch and c2.account_id = a.account_id and c2.kind like 'account.%' and c2.after_manager is null
-      group by c2.change_id) x
-   where a.tenant_id = tenant and a.told_manager is not null and c.change_id = x.change_id and (x.is_before or x.is_after)
-     and a.account_id = any(case when account is not null then array[account]
-           else array(select distinct t.account_id from entra_sync.changes t where t.batch_id = batch and t.account_id is not null) end);
+    from held h
+   where c.change_id = h.change_id and (h.is_before or h.is_after);
 end $function$;
 comment on function entra_sync.note_managers_values(uuid,bigint,uuid) is 'Notes in the change rows of the batch whose values they hold where the fields come from the manager. account: only the rows of this one.';
 

@@ -8,6 +8,7 @@ import { loadDefaults } from '../../src/settings/settings.ts';
 import { openDatabase, rows } from '../../src/store/database/pool.ts';
 import { giveAssignments, keepAssigned } from '../assignments.ts';
 import { planningMix } from '../pages.ts';
+import type { Order } from '../server.ts';
 import { begin, type Found, finish, order, readJob, since } from './common.ts';
 
 const { databaseUrl, tenantIds, wishes } = readJob();
@@ -35,6 +36,15 @@ async function cycle(tenantId: string): Promise<number> {
   return since(started);
 }
 
+type Round = 'nothing' | 'one' | 'mix' | 'memberships';
+
+const roundsOf: Readonly<Record<Round, Order>> = {
+  nothing: {},
+  one: { one: true },
+  mix: { advance: planningMix },
+  memberships: { memberships: 1_000 },
+};
+
 const [first = ''] = tenantIds;
 await order({ latencyMs: 0 });
 switch (wishes.what) {
@@ -56,10 +66,10 @@ async function initial(): Promise<Found> {
   return { seconds, asked, written: await written() };
 }
 
-/** Runs later rounds in a warm process, like a worker's: no change, one changed user, and the planning mix. */
+/** Runs later rounds in a warm process, like a worker's: no change, one changed user, the planning mix, and memberships. */
 async function later(): Promise<Found> {
   const latencyMs = Number(wishes.latencyMs ?? 0);
-  const series: Record<'nothing' | 'one' | 'mix', number[]> = { nothing: [], one: [], mix: [] };
+  const series: Record<Round, number[]> = { nothing: [], one: [], mix: [], memberships: [] };
   const asked: Record<string, number> = {};
   await order({ restart: true });
   const initialSeconds = await cycle(first);
@@ -68,9 +78,9 @@ async function later(): Promise<Found> {
     await keepAssigned(database, first);
   }
   for (let time = 0; time < Number(wishes.repeat ?? 5); time += 1) {
-    for (const what of ['nothing', 'one', 'mix'] as const) {
+    for (const [what, changes] of Object.entries(roundsOf) as [Round, Order][]) {
       if (what === 'mix' && time >= 3) continue;
-      await order(what === 'one' ? { one: true } : what === 'mix' ? { advance: planningMix } : {});
+      await order(changes);
       await order({ latencyMs });
       series[what].push(await cycle(first));
       const { users, groups, other, signIn } = await order({ latencyMs: 0 });

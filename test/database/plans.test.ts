@@ -2,12 +2,15 @@
 // another. Most had a plan that took a hundred times as long at this size.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CommitBindings } from '../../src/store/commit/bindings.ts';
 import { insideGroups } from '../../src/store/commit/group-scope.ts';
-import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
+import { followManagers } from '../../src/store/commit/managers.ts';
+import { noticeMassChange } from '../../src/store/commit/notice.ts';
+import { type Database, inTransaction, openDatabase, rows, type Transaction } from '../../src/store/database/pool.ts';
 import { keepReturnedUsers } from '../../src/store/stage/deleted-elsewhere.ts';
 import { groupsToSweep, membersToEnd } from '../../src/store/stage/sweep.ts';
 import { countStaged, driftOfMemberships } from '../../src/store/verify.ts';
-import { ask, openStore, type Store } from '../support/stage.ts';
+import { ask, objectId, openStore, type Store } from '../support/stage.ts';
 
 const people = 6_000;
 const groups = 3_000;
@@ -126,4 +129,62 @@ test('a scope group that contains all groups is looked up once per user', async 
     { tenant, round, scopeGroups: ['00000000-0000-4000-8000-000001000001'] },
   );
   expect(found?.count).toBe(people);
+});
+
+test('the changes of a batch are read a few times each, whatever the statistics of earlier batches say', async () => {
+  const live = people / 2;
+  const manager = objectId(1);
+  await ask(
+    store,
+    `update entra_sync.accounts set source = jsonb_build_object('displayName', 'Ann', 'manager', :manager::text)
+      where tenant_id = :tenant and removed_at is null`,
+    { tenant, manager },
+  );
+  await ask(
+    store,
+    `insert into entra_sync.field_rules (tenant_id, field, owner, editable_by, manual_editable_by, value_type, manager_path)
+     values (:tenant, 'managerName', 'directory', '{}', '{}', 'text', '{displayName}')`,
+    { tenant },
+  );
+  await ask(
+    store,
+    `insert into entra_sync.checkpoints (tenant_id, stream, delta_link, round_id, settings_version, provisional, fingerprint, full_at)
+     select t.tenant_id, 'users', 'link', r.round_id, r.settings_version, t.provisional, 'f', now()
+       from entra_sync.tenants t join entra_sync.rounds r on r.tenant_id = t.tenant_id where t.tenant_id = :tenant`,
+    { tenant },
+  );
+  // The statistics know some batches as large, so that they expect next to nothing of another.
+  const write = (first: number, last: number) =>
+    ask(
+      store,
+      `with batch as (
+         insert into entra_sync.batches (batch_id, tenant_id) select n, :tenant from generate_series(:first::int, :last::int) n
+         returning batch_id)
+       insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+       select b.batch_id, :tenant, 'test', k.kind, a.account_id, k.before, k.after
+         from batch b
+        cross join entra_sync.accounts a
+        cross join (values ('account.updated', '{"profile": {"phone": "1"}}'::jsonb, '{"profile": {"phone": "2"}}'::jsonb),
+                           ('account.created', null, '{}')) k (kind, before, after)
+        where a.tenant_id = :tenant and a.removed_at is null`,
+      { tenant, first, last },
+    );
+  await write(1, 4);
+  await ask(store, 'analyze entra_sync.changes');
+  await write(1_000, 1_000);
+  const asked: Readonly<Record<string, (transaction: Transaction, bind: CommitBindings) => Promise<unknown>>> = {
+    'the notice of a mass change': (transaction, bind) => noticeMassChange(transaction, bind, live),
+    'the fields of managers': (transaction, bind) => followManagers(transaction, { ...bind, full: true }),
+  };
+  for (const [name, ask] of Object.entries(asked)) {
+    await inTransaction(database, async (transaction) => {
+      await ask(transaction, { tenant, batch: '1000', round, actor: 'test', cycle: null } as CommitBindings);
+      const [found] = await rows<{ read: number }>(
+        transaction,
+        `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_user_tables where relname = 'changes'`,
+      );
+      expect(found?.read, name).toBeGreaterThan(0);
+      expect(found?.read, name).toBeLessThan(20 * 2 * live);
+    });
+  }
 });

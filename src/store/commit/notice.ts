@@ -25,26 +25,29 @@ export async function noticeMassChange(
   return notice;
 }
 
-// Accounts that the round created, adopted or restored were not there before.
-const isNew = (account: string) => `exists (
-  select from entra_sync.changes n
-   where n.batch_id = :batch and n.account_id = ${account}
-     and n.kind in ('account.created', 'account.adopted', 'account.restored'))`;
-
+// Accounts that the round created, adopted or restored were not there before. They are a set of their own: the planner takes the
+// batch for a few changes, and read it once a changed account.
 const findMassChange = `
-with changed as materialized (
+with fresh as materialized (
+  select distinct n.account_id from entra_sync.changes n
+   where n.batch_id = :batch and n.kind in ('account.created', 'account.adopted', 'account.restored')
+), changed as materialized (
   select c.account_id, coalesce(c.before -> 'profile', '{}') as before, coalesce(c.after -> 'profile', '{}') as after
     from entra_sync.changes c
    where c.batch_id = :batch and c.kind = 'account.updated'
-     and (jsonb_exists(c.before, 'profile') or jsonb_exists(c.after, 'profile')) and not ${isNew('c.account_id')}
+     and (jsonb_exists(c.before, 'profile') or jsonb_exists(c.after, 'profile'))
+     and c.account_id not in (select f.account_id from fresh f)
 ), cleared as (
   select k.key as field, count(*)::int as count
     from changed c cross join jsonb_each(c.before) as k (key, value)
    where k.value <> 'null' and coalesce(c.after -> k.key, 'null') = 'null'
    group by k.key
 )
-select (select count(*)::int from entra_sync.accounts a
-         where a.tenant_id = :tenant and ${liveManaged('a')} and not ${isNew('a.account_id')}) as accounts,
+select (select count(*)::int from entra_sync.accounts a where a.tenant_id = :tenant and ${liveManaged('a')})
+         - (select count(*)::int from fresh f
+             cross join lateral (
+               select from entra_sync.accounts a
+                where a.account_id = f.account_id and ${liveManaged('a')} offset 0) a) as accounts,
        (select count(*)::int from changed) as changed,
        (select coalesce(jsonb_agg(f order by f.count desc, f.field), '[]') from cleared f) as cleared
   from entra_sync.checkpoints p

@@ -92,7 +92,8 @@ async function showAccounts(
   return found.map((one) => (taken.has(one.id) ? { ...one, outcome: 'ES008' } : one));
 }
 
-// The removals of an approved list are in the batches of its decisions.
+// The removals of an approved list are in the batches of its decisions. `+ 0`: the history of one account or group is short, and
+// the batch may hold very many.
 const removalsBy = (of: UndoOf) =>
   'cycle' in of
     ? `select c.change_id, c.kind, c.account_id, c.group_id from entra_sync.changes c
@@ -119,7 +120,7 @@ case when ${alias}.tenant_id is null then 'purged'
      when l.change_id <> r.change_id then 'removed_again' else 'shown' end`;
 
 // The changes of one account or group have ids in the order of their commits.
-const removalsOf = (of: UndoOf) => `
+export const removalsOf = (of: UndoOf) => `
 with removal as materialized (${removalsBy(of)})
 select 'account' as what, r.account_id as id,
        coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', a.user_principal_name) as name,
