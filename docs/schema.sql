@@ -4224,41 +4224,53 @@ CREATE OR REPLACE FUNCTION entra_sync.find_in(tenant uuid, wanted text[], few in
  LANGUAGE plpgsql
  STABLE
  SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
 AS $function$
 declare
   last constant text := U&'\+10FFFF';
-  most integer := case when cardinality(wanted) = 1 then greatest(few * 5, 200) else greatest(few * 5, 2000) end;
-  holders integer;
-  rarest text;
+  many constant integer := entra_sync.many_holders();
+  most integer := greatest(few * 5, 200);
+  most_parts constant integer := greatest(few * 5, 2000);
+  rarest text := wanted[1];
+  second text;
   lists jsonb;
   meant text[] := wanted;
-  found directory.found_row[];
+  accounts bigint[];
+  groups bigint[];
+  names integer;
+  found directory.found_row[] := '{}';
 begin
   if near then
     meant := array(
       select concat_ws(' ', w, (select string_agg(n, ' ') from entra_sync.nearest_words(tenant, w, 8) n))
         from unnest(wanted) with ordinality u (w, i) order by i);
-    lists := (select jsonb_agg(to_jsonb(string_to_array(m, ' ') || entra_sync.words_with_part(tenant, w)) order by i)
-                from unnest(wanted, meant) with ordinality u (w, m, i));
+    lists := (
+      select jsonb_agg(to_jsonb(string_to_array(m, ' ') || case when cardinality(wanted) > 1
+               then entra_sync.words_with_part(tenant, w) else '{}' end) order by i)
+        from unnest(wanted, meant) with ordinality u (w, m, i));
   else
-    -- The names with the rarest word are read, and searched for the other words. The loop reads more of them where too few fit.
+    if cardinality(wanted) > 1 then
+      -- The two rarest words decide who is read; the names are searched for the others.
+      select w[1], case when h[2] < many then w[2] end into rarest, second
+        from (select array_agg(u.word order by u.holders) as w, array_agg(u.holders order by u.holders) as h
+                from (select w as word, (select count(*) from (
+                        select from entra_sync.words x
+                         where x.tenant_id = tenant and x.word >= w and x.word < w || last limit many) c) as holders
+                        from unnest(wanted) as w) u) r;
+    end if;
     loop
-      select w.word, w.holders into rarest, holders
-        from (select w as word, (select count(*) from (
-                select from entra_sync.words x
-                 where x.tenant_id = tenant and x.word >= w and x.word < w || last limit most) c) as holders
-                from unnest(wanted) as w) w
-       order by w.holders limit 1;
-      found := array(
-        with names as materialized (
-          select x.kind, x.no from entra_sync.words x
-           where x.tenant_id = tenant and x.word >= rarest and x.word < rarest || last
-           order by x.word, x.kind, x.no limit most
-        )
-        select f from entra_sync.judged(tenant,
-          array(select distinct n.no from names n where n.kind = 'a'),
-          array(select distinct n.no from names n where n.kind = 'g'), wanted, removed) f);
-      exit when cardinality(found) >= few or holders < most;
+      select coalesce(array_agg(distinct n.no) filter (where n.kind = 'a'), '{}'),
+             coalesce(array_agg(distinct n.no) filter (where n.kind = 'g'), '{}'), count(*)
+        into accounts, groups, names
+        from (select x.kind, x.no from entra_sync.words x
+               where x.tenant_id = tenant and x.word >= rarest and x.word < rarest || last
+                 -- In a `case` the other word's holders are read once, into a hash.
+                 and case when second is null then true else (x.kind, x.no) in (
+                   select y.kind, y.no from entra_sync.words y
+                    where y.tenant_id = tenant and y.word >= second and y.word < second || last) end
+               order by x.word, x.kind, x.no limit most) n;
+      found := array(select f from entra_sync.judged(tenant, accounts, groups, wanted, removed) f);
+      exit when cardinality(found) >= few or names < most;
       most := most * 10;
     end loop;
     return query select f.* from unnest(found) f;
@@ -4268,13 +4280,20 @@ begin
     lists := (select jsonb_agg(to_jsonb(entra_sync.words_with_part(tenant, w)) order by i)
                 from unnest(wanted) with ordinality u (w, i));
   end if;
+  most := greatest(few * 5, 200);
+  loop
+    select coalesce(array_agg(distinct h.no) filter (where h.kind = 'a'), '{}'),
+           coalesce(array_agg(distinct h.no) filter (where h.kind = 'g'), '{}'), count(*)
+      into accounts, groups, names
+      from entra_sync.holders_of_rarest(tenant, lists, most) h;
+    found := array(select f from entra_sync.judged(tenant, accounts, groups, meant, removed) f);
+    exit when cardinality(found) >= few or names < most or most >= most_parts;
+    most := least(most * 10, most_parts);
+  end loop;
   return query
-    with names as materialized (select h.kind, h.no from entra_sync.holders_of_rarest(tenant, lists, greatest(few * 5, 2000)) h)
     select f.kind, f.tenant_id, f.account_id, f.group_id, f.entra_object_id, f.display_name, f.user_principal_name, f.mail,
            f.state, case when near then 'near' else f.fit end
-      from entra_sync.judged(tenant,
-        array(select distinct n.no from names n where n.kind = 'a'),
-        array(select distinct n.no from names n where n.kind = 'g'), meant, removed) f;
+      from unnest(found) f;
 end $function$;
 comment on function entra_sync.find_in(uuid,text[],integer,boolean,boolean) is NULL;
 
@@ -4370,13 +4389,16 @@ begin
 end $function$;
 comment on function entra_sync.first_effective(uuid,integer[],boolean) is 'Does what keep_effective_of_many does for accounts that have no kept rows.';
 
-CREATE OR REPLACE FUNCTION entra_sync.fit_of(names text[], wanted text[])
+CREATE OR REPLACE FUNCTION entra_sync.fit_of(name text, wanted text[])
  RETURNS text
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
 AS $function$
 declare
-  name constant text := ' ' || array_to_string(names, ' ') || ' ';
+  -- As entra_sync.words_of, whose arrays cost more than the search in them.
+  words constant text := ' ' || case when octet_length(name) = char_length(name)
+    then translate(lower(name collate "C"), E'.,-_()/&+:;|#@"[]\t\n\'', '                   ')
+    else array_to_string(entra_sync.words_of(name), ' ') end || ' ';
   fit text := 'whole';
   one text;
   meant text;
@@ -4385,12 +4407,12 @@ begin
   foreach one in array wanted loop
     best := null;
     foreach meant in array string_to_array(one, ' ') loop
-      if strpos(name, ' ' || meant || ' ') > 0 then
+      if strpos(words, ' ' || meant || ' ') > 0 then
         best := 'whole';
         exit;
-      elsif strpos(name, ' ' || meant) > 0 then
+      elsif strpos(words, ' ' || meant) > 0 then
         best := 'begins';
-      elsif best is null and strpos(name, meant) > 0 then
+      elsif best is null and strpos(words, meant) > 0 then
         best := 'part';
       end if;
     end loop;
@@ -4401,7 +4423,7 @@ begin
   end loop;
   return fit;
 end $function$;
-comment on function entra_sync.fit_of(text[],text[]) is NULL;
+comment on function entra_sync.fit_of(text,text[]) is 'How the name fits `wanted`: for each word asked the words that it may mean, parted by spaces. Null: the name lacks one of them.';
 
 CREATE OR REPLACE FUNCTION entra_sync.fits(value jsonb, value_type text)
  RETURNS boolean
@@ -4870,22 +4892,42 @@ comment on function entra_sync.has_managers_values(uuid) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.holders_of_rarest(tenant uuid, lists jsonb, most integer)
  RETURNS TABLE(kind "char", no bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  many constant integer := entra_sync.many_holders();
+  rarest jsonb := lists -> 0;
+  second jsonb;
+begin
+  if jsonb_array_length(lists) > 1 then
+    select r.lists[1], case when r.holders[2] < many then r.lists[2] end into rarest, second
+      from (select array_agg(c.list order by c.holders, c.place) as lists, array_agg(c.holders order by c.holders, c.place) as holders
+              from (select l.list, l.place,
+                           (select count(*) from (
+                             select from entra_sync.holders_of_words(tenant, l.list) limit many) h) as holders
+                      from jsonb_array_elements(lists) with ordinality as l (list, place)) c) r;
+  end if;
+  return query
+    select h.kind, h.no from entra_sync.holders_of_words(tenant, rarest) h
+     where case when second is null then true
+                else (h.kind, h.no) in (select s.kind, s.no from entra_sync.holders_of_words(tenant, second) s) end
+     limit most;
+end $function$;
+comment on function entra_sync.holders_of_rarest(uuid,jsonb,integer) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.holders_of_words(tenant uuid, list jsonb)
+ RETURNS TABLE(kind "char", no bigint)
  LANGUAGE sql
  STABLE
 AS $function$
-  with rarest as materialized (
-    select l.list from jsonb_array_elements(lists) as l (list)
-     order by (select count(*) from (
-       select from jsonb_array_elements_text(l.list) as u (word)
-        cross join lateral (
-          select from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most) c)
-     limit 1)
-  select x.kind, x.no from rarest r
-   cross join lateral jsonb_array_elements_text(r.list) as u (word)
+  select x.kind, x.no from jsonb_array_elements_text(list) as u (word)
    cross join lateral (
-     select x.kind, x.no from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x limit most
+     select x.kind, x.no from entra_sync.words x where x.tenant_id = tenant and x.word = u.word offset 0) x
 $function$;
-comment on function entra_sync.holders_of_rarest(uuid,jsonb,integer) is NULL;
+comment on function entra_sync.holders_of_words(uuid,jsonb) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.in_force(r entra_sync.assignments, moment timestamp with time zone)
  RETURNS boolean
@@ -4931,15 +4973,15 @@ AS $function$
    cross join lateral (
      select a.* from entra_sync.accounts a where a.account_no = n.no::integer and a.tenant_id = tenant offset 0) a
    cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
-     entra_sync.words_of(entra_sync.account_name(a.profile, a.source, a.user_principal_name, a.mail)), wanted) end as fit offset 0) f
+     entra_sync.account_name(a.profile, a.source, a.user_principal_name, a.mail), wanted) end as fit offset 0) f
    where (removed or a.removed_at is null) and f.fit is not null
   union all
   select 'group', g.tenant_id, null, g.group_id, g.entra_object_id, g.display_name, null, g.mail,
-         case when g.removed_at is null then g.state when g.copied then 'removed' else 'not_copied' end, f.fit
+         case when g.removed_at is null then g.state else 'removed' end, f.fit
     from unnest(groups) as n (no)
    cross join lateral (select g.* from entra_sync.groups g where g.group_no = n.no and g.tenant_id = tenant offset 0) g
    cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
-     entra_sync.words_of(entra_sync.group_name(g.display_name, g.mail)), wanted) end as fit offset 0) f
+     entra_sync.group_name(g.display_name, g.mail), wanted) end as fit offset 0) f
    where (removed or g.removed_at is null) and f.fit is not null
 $function$;
 comment on function entra_sync.judged(uuid,bigint[],bigint[],text[],boolean) is 'These accounts and groups as found, those out that do not fit.';
@@ -5659,6 +5701,13 @@ CREATE OR REPLACE FUNCTION entra_sync.many_accounts()
  IMMUTABLE
 AS $function$ select 1000 $function$;
 comment on function entra_sync.many_accounts() is 'From more accounts on, reading the tenant''s memberships once is faster than looking each account up.';
+
+CREATE OR REPLACE FUNCTION entra_sync.many_holders()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$select 20000$function$;
+comment on function entra_sync.many_holders() is 'A word of as many accounts and groups is not read to its end.';
 
 CREATE OR REPLACE FUNCTION entra_sync.many_new_accounts()
  RETURNS integer

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepNewWords } from '../../src/store/accounts/words.ts';
+import { inTransaction, rows } from '../../src/store/database/pool.ts';
 import { runsOf } from '../support/deep.ts';
 import { expectWordsKept } from '../support/kept-words.ts';
 import { accountOf, answerOf, type EditStore, openEditStore, tenantWith } from '../support/people-edit.ts';
@@ -194,7 +195,17 @@ describe('what fits', () => {
       { many },
     );
     await keepNewWords(store.database, many);
-    expect((await find('ann smith', { of: many })).map((one) => one.display_name)).toEqual(['Smith Ann']);
+    const read = await inTransaction(store.database, async (transaction) => {
+      const found = await rows(transaction, "select display_name from directory.find(:many, 'ann smith')", { many });
+      expect(found).toEqual([{ display_name: 'Smith Ann' }]);
+      const [counted] = await rows<{ read: number }>(
+        transaction,
+        `select (seq_tup_read + idx_tup_fetch)::int as read from pg_stat_xact_user_tables
+          where schemaname = 'entra_sync' and relname = 'accounts'`,
+      );
+      return counted?.read;
+    });
+    expect(read, 'accounts that are read for one that fits').toBeLessThan(10);
     expect(await find('ann', { of: many, max: 1000 })).toHaveLength(1000);
   });
 });
