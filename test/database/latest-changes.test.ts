@@ -63,7 +63,7 @@ test('it reads a few rows of a table of many', async () => {
   await writeBatch(tenant, 20_000);
   await ask(store, 'select entra_sync.number_batches()');
   for (const ready of ['', 'analyze entra_sync.changes, entra_sync.batches'])
-    for (const of of [null, tenant]) {
+    for (const asked of [null, tenant]) {
       if (ready) await ask(store, ready);
       await client.query('begin');
       const read = async () =>
@@ -76,7 +76,7 @@ test('it reads a few rows of a table of many', async () => {
           ).rows[0].read,
         );
       const before = await read();
-      expect(await latest(of, 50)).toHaveLength(50);
+      expect(await latest(asked, 50)).toHaveLength(50);
       expect((await read()) - before).toBeLessThan(1000);
       await client.query('commit');
     }

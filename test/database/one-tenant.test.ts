@@ -83,7 +83,8 @@ describe('rule 28: a role of one tenant', () => {
   ])('sees nothing, and calls nothing, after it set directory.tenant to %s', async (_what, value) => {
     const set = [`set directory.tenant = '${value()}'`];
     expect(await having(client, set, () => seen(client))).toEqual(await only());
-    for (const of of [mine, theirs]) expect(await having(client, set, () => refusals(client, of))).toEqual(unknown(of));
+    for (const tenant of [mine, theirs])
+      expect(await having(client, set, () => refusals(client, tenant))).toEqual(unknown(tenant));
   });
 
   test('cannot become another role by itself', async () => {
