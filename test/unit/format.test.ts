@@ -84,6 +84,8 @@ describe('a change', () => {
 
   test('account.removed shows the reason', () => {
     expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
+    expect(describeChange('removal.approved', null, { reason: 'deleted', list_id: 3 })).toBe('reason: deleted');
+    expect(describeChange('removal.approved', null, { list_id: 3 })).toBe('');
   });
 
   test('of a field with a name that every object of JavaScript has shows values, and no function', () => {
