@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ExpectedError, exitCodes } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { Database } from '../../store/database/pool.ts';
 import {
   type ChangeFilter,
@@ -106,7 +107,7 @@ async function readFilter(
   const picked = account === undefined ? undefined : await pickAccount(terminal, database, tenantId ?? null, account);
   if (account !== undefined && !picked) {
     throw new ExpectedError('unknown_name', `there is no account ${account}`, {
-      cure: `entra-sync find ${JSON.stringify(account)} shows the nearest, entra-sync explain says why`,
+      cure: `entra-sync find ${commandWord(account)} shows the nearest, entra-sync explain says why`,
     });
   }
   const groupId =

@@ -79,7 +79,7 @@ async function askEntra(run: Run, database: Database, word: string, tenant: Tena
   const [only] = tenants;
   if (!only || tenants.length > 1) {
     throw new ExpectedError('usage', only ? 'several tenants are registered' : 'no tenant is registered', {
-      cure: `name the user's: entra-sync explain ${JSON.stringify(word)} --ask --tenant TENANT`,
+      cure: `name the user's: entra-sync explain ${commandWord(word)} --ask --tenant TENANT`,
     });
   }
   await syncOneUser(run, only.tenant_id, { word, dryRun: true });

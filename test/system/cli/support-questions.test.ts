@@ -114,3 +114,24 @@ test('whose items a rule would change, and that asking changes none', async () =
   ]);
   expect(await answerTo('assignments', 'preview', ...rule)).toEqual(told);
 });
+
+test('a command that is offered for a word runs nothing in the shell that it is copied into', async () => {
+  const word = '$(id) `id`';
+  const asked = [
+    ['edit', word, 'faxNumber=1'],
+    ['edit', word, '--undo', 'x'],
+    ['managers', word],
+    ['person', 'export', word],
+    ['restore', word],
+    ['changes', '--account', word],
+    ['items', 'show', 'banner', 'one', '--for', word],
+    ['assignments', 'explain', word, 'banner'],
+    ['assignments', 'assign', 'Contoso', 'banner', 'one', '--account', word],
+    ['assignments', 'assign', 'Contoso', 'banner', 'one', '--group', word],
+  ];
+  for (const words of asked) {
+    const { code, stderr } = await runCli(words, { DATABASE_URL: world.url });
+    expect([code, stderr], words.join(' ')).toEqual([2, expect.stringContaining(`'${word}'`)]);
+    expect(stderr).not.toContain(`"${word}"`);
+  }
+});
