@@ -20,7 +20,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
 import { count, cut, describeChange, describeMembership, withCutRemark } from '../format.ts';
 import { pickGroup } from '../groups.ts';
-import { table } from '../layout.ts';
+import { onOneLine, table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -154,7 +154,7 @@ async function follow(
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.print(line(change, namesTenants).join('  '));
+      else run.terminal.print(line(change, namesTenants).map(onOneLine).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
