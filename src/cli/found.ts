@@ -39,6 +39,16 @@ export async function pickByWords(
   });
 }
 
+/** The most lines that `find` shows. */
+export const mostFound = 1_000;
+
+/** Returns in words how more is found than this number of lines. */
+export function wayToMore(limit: number): string {
+  return limit < mostFound
+    ? `--limit ${Math.min(limit * 10, mostFound)}, or another word`
+    : 'another word, or --tenant';
+}
+
 /** Returns the best name of what was found. */
 export function nameOf(one: Found): string {
   return one.display_name ?? one.user_principal_name ?? one.mail ?? one.entra_object_id ?? '';

@@ -77,6 +77,11 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   }
   if (options.web) {
     requireTrust();
+    if (options.port === options.signInPort) {
+      throw new ExpectedError('usage', 'the two entrances cannot share a port', {
+        cure: 'give --port and --sign-in-port another number each',
+      });
+    }
     await requirePorts([
       ['--port', options.port, '127.0.0.1'],
       ['--sign-in-port', options.signInPort, 'localhost'],

@@ -56,6 +56,11 @@ export function explainCommand(): Command {
 }
 
 async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {
+  if (options.ask && options.at !== undefined) {
+    throw new ExpectedError('usage', '--ask reads the user as it is now, and --at shows a time that is gone', {
+      cure: 'give one of the two',
+    });
+  }
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   if (options.ask) return askEntra(run, database, word, tenant);

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { assign, assigning, putItem, putSlot, type Target } from '../../../src/store/accounts/assignments.ts';
 import { findGroups } from '../../../src/store/accounts/history.ts';
 import { readAccount } from '../../../src/store/tenants/status.ts';
-import { runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -134,4 +134,9 @@ test('a command that is offered for a word runs nothing in the shell that it is 
     expect([code, stderr], words.join(' ')).toEqual([2, expect.stringContaining(`'${word}'`)]);
     expect(stderr).not.toContain(`"${word}"`);
   }
+});
+
+test('explain refuses to ask Entra ID for a time that is gone', async () => {
+  const asked = await runCli(['explain', 'dan@contoso.example', '--ask', '--at', '1d'], { DATABASE_URL: world.url });
+  expectOneLine(asked, 2, /--ask reads the user as it is now, and --at shows a time that is gone/);
 });
