@@ -1,5 +1,6 @@
 // The meaning of words: the one account or group that fits, or a table to choose from.
 import { ExpectedError } from '../errors.ts';
+import { commandWord } from '../rules/shell.ts';
 import { type Found, findByWords } from '../store/accounts/find.ts';
 import type { Database } from '../store/database/pool.ts';
 import { plural } from './format.ts';
@@ -33,9 +34,19 @@ export async function pickByWords(
   terminal.say(foundTable(candidates.slice(0, most)));
   const tenants = new Set(candidates.map((one) => one.tenant_id)).size;
   throw new ExpectedError('unknown_name', `${plural(candidates.length, picked.kind)} match ${words}`, {
-    cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${JSON.stringify(words)}`,
+    cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${commandWord(words)}`,
     list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
   });
+}
+
+/** The most lines that `find` shows. */
+export const mostFound = 1_000;
+
+/** Returns in words how more is found than this number of lines. */
+export function wayToMore(limit: number): string {
+  return limit < mostFound
+    ? `--limit ${Math.min(limit * 10, mostFound)}, or another word`
+    : 'another word, or --tenant';
 }
 
 /** Returns the best name of what was found. */

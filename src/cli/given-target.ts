@@ -1,6 +1,7 @@
 // The target and options of an assignment, as they are typed.
 import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../errors.ts';
+import { commandWord } from '../rules/shell.ts';
 import type { Options, Target } from '../store/accounts/assignments.ts';
 import type { Database } from '../store/database/pool.ts';
 import { pickAccount } from './accounts.ts';
@@ -66,7 +67,7 @@ export async function targetOf(
     const picked = await pickAccount(terminal, database, tenantId, word);
     if (!picked) {
       throw new ExpectedError('unknown_name', `there is no account ${word}`, {
-        cure: `entra-sync find ${JSON.stringify(word)} shows the nearest`,
+        cure: `entra-sync find ${commandWord(word)} shows the nearest`,
       });
     }
     accounts.push(picked.account.account_id);

@@ -1,5 +1,6 @@
 // Finds the group that a word means.
 import { ExpectedError } from '../errors.ts';
+import { commandWord } from '../rules/shell.ts';
 import { type FoundGroup, findGroups } from '../store/accounts/history.ts';
 import type { Database } from '../store/database/pool.ts';
 import { pickByWords } from './found.ts';
@@ -23,7 +24,7 @@ export async function pickGroup(
   const [group] = candidates;
   if (!group) {
     throw new ExpectedError('unknown_name', `no account and no group is called ${word}`, {
-      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest; entra-sync explain says why there is no account`,
+      cure: `entra-sync find ${commandWord(word)} shows the nearest; entra-sync explain says why there is no account`,
     });
   }
   if (candidates.length === 1) return group;

@@ -20,12 +20,16 @@ export type Terminal = {
   beforeNote: (() => void) | undefined;
 };
 
+/** Returns lines without escape codes, which names of a directory and typed words may contain. */
+const withoutEscapes = (lines: string) =>
+  lines.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, (one) => (one === '\n' ? one : ' '));
+
 /** Opens the terminal of one command. */
 export function openTerminal(options: { json: boolean; verbose: boolean }): Terminal {
   const terminal: Terminal = {
     ...options,
     lively: process.stderr.isTTY === true,
-    say: (text = '') => terminal.print(text.replaceAll(/.+/g, (line) => paragraph(line))),
+    say: (text = '') => terminal.print(withoutEscapes(text).replaceAll(/.+/g, (line) => paragraph(line))),
     print: (line) => {
       if (!options.json) process.stdout.write(`${line}\n`);
     },
@@ -34,7 +38,7 @@ export function openTerminal(options: { json: boolean; verbose: boolean }): Term
     },
     note: (line) => {
       terminal.beforeNote?.();
-      process.stderr.write(`${line}\n`);
+      process.stderr.write(`${withoutEscapes(line)}\n`);
     },
     beforeNote: undefined,
   };

@@ -2,7 +2,8 @@
 import { InvalidArgumentError } from 'commander';
 import { durationMs } from '../settings/durations.ts';
 
-const iso = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$/;
+// Postgres has no year 0 and no zone beyond 15:59.
+const iso = /^(?!0000)\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-5]):[0-5]\d)?)?$/;
 
 /** The words for the help of an option that takes a time. */
 export const timeHelp = '2026-11-28, 2026-11-28T09:30Z, or a span back from now: 90m, 3h, 2d';
@@ -11,17 +12,20 @@ export const timeHelp = '2026-11-28, 2026-11-28T09:30Z, or a span back from now:
  * Returns the time that `text` names as Postgres reads it: a date or time (UTC unless it says otherwise), or a span back
  * from `now`. Throws `InvalidArgumentError` for anything else.
  */
-export function timeOf(text: string, now: Date): string {
+export function timeOf(text: string, now: Date, help = timeHelp): string {
   const word = text.trim();
   const back = durationMs(word);
   if (back !== undefined && back <= now.getTime()) return new Date(now.getTime() - back).toISOString();
   if (iso.test(word)) {
     const full = word.length === 10 ? `${word}T00:00` : word.replace(' ', 'T');
     const zoned = /(Z|[+-]\d\d:\d\d)$/.test(full) ? full : `${full}Z`;
-    if (!Number.isNaN(Date.parse(zoned))) return zoned;
+    if (!Number.isNaN(Date.parse(zoned)) && isDay(word.slice(0, 10))) return zoned;
   }
-  throw new InvalidArgumentError(`write a time like ${timeHelp}`);
+  throw new InvalidArgumentError(`write a time like ${help}`);
 }
+
+// Date.parse takes February 30 for March 2.
+const isDay = (day: string) => new Date(`${day}T00:00Z`).toISOString().startsWith(day);
 
 /** Returns a time of {@link timeOf} without fractions of a second, for people. */
 export const toSecond = (time: string): string => time.replace(/\.\d{3}Z$/, 'Z');
@@ -45,5 +49,7 @@ export const timeAheadHelp = '2026-12-01, 2026-12-01T08:00Z, or a span from now:
 export function timeAhead(text: string): string {
   const ahead = durationMs(text.trim());
   const now = Date.now();
-  return ahead === undefined ? timeOf(text, new Date(now)) : new Date(now + ahead).toISOString();
+  if (ahead === undefined) return timeOf(text, new Date(now), timeAheadHelp);
+  if (ahead <= longestMs) return new Date(now + ahead).toISOString();
+  throw new InvalidArgumentError('write a span of at most 3650d, or a date');
 }

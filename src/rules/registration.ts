@@ -86,6 +86,7 @@ set -eu
 
 graph=$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv)
 graph=\${graph%/}
+home=$(az account show --query tenantId --output tsv)
 
 # What was made a moment ago is not known everywhere at once.
 patiently() {
@@ -96,24 +97,26 @@ patiently() {
   return 1
 }
 
+# Not every shell ends a function here where a command in it fails, so each says so itself.
+
 # registered NAME PROPERTIES: prints the client id
 registered() {
-  app=$(az ad app list --filter "displayName eq '$1'" --query '[].appId' --output tsv)
+  app=$(az ad app list --filter "displayName eq '$1'" --query '[].appId' --output tsv) || return 1
   case $app in
     *[[:space:]]*) echo "more than one registration is called $1: rename one" >&2; return 1 ;;
-    '') app=$(az ad app create --display-name "$1" --sign-in-audience AzureADMultipleOrgs --query appId --output tsv) ;;
+    '') app=$(az ad app create --display-name "$1" --sign-in-audience AzureADMultipleOrgs --query appId --output tsv) || return 1 ;;
   esac
   patiently az rest --method PATCH --uri "$graph/v1.0/applications(appId='$app')" \\
-    --headers Content-Type=application/json --body "$2" --output none
+    --headers Content-Type=application/json --body "$2" --output none || return 1
   if ! az ad sp show --id "$app" --output none 2> /dev/null; then
-    patiently az ad sp create --id "$app" --output none
+    patiently az ad sp create --id "$app" --output none || return 1
   fi
   echo "$app"
 }
 
 # secret_of APP: prints a new secret, or nothing where there is one already
 secret_of() {
-  held=$(az ad app credential list --id "$1" --query "length([?displayName=='entra-sync'])" --output tsv)
+  held=$(az ad app credential list --id "$1" --query "length([?displayName=='entra-sync'])" --output tsv) || return 1
   if [ "$held" = 0 ]; then
     az ad app credential reset --id "$1" --append --display-name entra-sync --years 1 --query password --output tsv
   fi
@@ -138,14 +141,16 @@ if [ "$has" = 0 ]; then
 fi
 
 echo "export AZURE_CLIENT_ID='$reads'"
-told AZURE_CLIENT_SECRET "$(secret_of "$reads")"
+secret=$(secret_of "$reads")
+told AZURE_CLIENT_SECRET "$secret"
 ${
   second
     ? `echo "export ENTRA_SYNC_SIGN_IN_CLIENT_ID='$signs_in'"
-told ENTRA_SYNC_SIGN_IN_CLIENT_SECRET "$(secret_of "$signs_in")"
+secret=$(secret_of "$signs_in")
+told ENTRA_SYNC_SIGN_IN_CLIENT_SECRET "$secret"
 `
     : ''
-}echo "export ENTRA_SYNC_OPS_TENANT='$(az account show --query tenantId --output tsv)'"
+}echo "export ENTRA_SYNC_OPS_TENANT='$home'"
 echo ${shellWord(`export ENTRA_SYNC_PUBLIC_URL=${shellWord(publicUrl)}`)}
 `;
 }

@@ -22,7 +22,7 @@ function describe(kind: string, before: unknown, after: unknown): string {
   if (kind === 'account.removed' || kind === 'group.removed')
     return now.size === 0 ? '' : `reason: ${String(now.get('removed'))}`;
   // Without the list's number: in a dry run it is rolled back, and `removals list` shows it.
-  if (kind.startsWith('removal.')) return now.size === 0 ? '' : `reason: ${String(now.get('reason'))}`;
+  if (kind.startsWith('removal.')) return now.has('reason') ? `reason: ${String(now.get('reason'))}` : '';
   const parts = [...stateChange(kind), ...differences(old, now), ...underEdits(before, after)];
   if (kind === 'tenant.settings_changed') return `settings ${parts.join('; ')}`;
   return parts.join('; ');

@@ -10,6 +10,7 @@ const removals: Readonly<Record<string, string>> = {
   by_hand: 'removed by hand',
   not_copied: 'not copied: groups.only or groups.except of the settings leaves it out',
   suspended: 'disabled in Entra ID',
+  purged: 'purged since, with the reason',
 };
 
 /** Returns the reason of a removal, or of a held one, in words. */

@@ -10,6 +10,7 @@ import {
   when,
   withCutRemark,
 } from '../../src/cli/format.ts';
+import { wayToMore } from '../../src/cli/found.ts';
 
 test.each([
   [0, '0'],
@@ -84,6 +85,8 @@ describe('a change', () => {
 
   test('account.removed shows the reason', () => {
     expect(describeChange('account.removed', {}, { removed: 'not_seen' })).toBe('reason: not_seen');
+    expect(describeChange('removal.approved', null, { reason: 'deleted', list_id: 3 })).toBe('reason: deleted');
+    expect(describeChange('removal.approved', null, { list_id: 3 })).toBe('');
   });
 
   test('of a field with a name that every object of JavaScript has shows values, and no function', () => {
@@ -149,4 +152,12 @@ describe('a change', () => {
 test('a tenant that has its id as its name is shown once', () => {
   expect(nameWithId('Contoso', 'id')).toBe('Contoso (id)');
   expect(nameWithId('id', 'id')).toBe('id');
+});
+
+test('find names no limit that it does not take', () => {
+  expect([20, 500, 1_000].map(wayToMore)).toEqual([
+    '--limit 200, or another word',
+    '--limit 1000, or another word',
+    'another word, or --tenant',
+  ]);
 });

@@ -21,6 +21,7 @@ function known(one) {
   return ['--query', '--output', '--filter', '--display-name', '--sign-in-audience', '--method', '--uri', '--headers', '--body', '--id', '--append', '--years'].includes(one);
 }
 const say = (text) => process.stdout.write(text + '\\n');
+if (state.fails === words || state.fails === words + ' ' + of('--method')) process.exit(1);
 const app = (id) => state.apps.find((one) => one.id === id);
 const uses = { 'ad app create': 1, 'ad sp create': 1, 'ad app credential reset': 1 };
 if (uses[words] || of('--method') === 'POST') state.made.push(words);
@@ -54,6 +55,8 @@ type State = {
   apps: { id: string; name: string; secrets: number; principal: boolean; properties: Record<string, unknown> }[];
   made: string[];
   assigned: object[];
+  /** The command that is refused. */
+  fails?: string;
 };
 
 async function shellWith(script: string, onEnd: (remove: () => Promise<void>) => void) {
@@ -62,14 +65,16 @@ async function shellWith(script: string, onEnd: (remove: () => Promise<void>) =>
   const [file, state] = [join(folder, 'register.sh'), join(folder, 'state.json')];
   await writeFile(join(folder, 'az'), az);
   await chmod(join(folder, 'az'), 0o755);
+  await writeFile(join(folder, 'sleep'), '#!/bin/sh\n');
+  await chmod(join(folder, 'sleep'), 0o755);
   await writeFile(file, script);
   await writeFile(state, JSON.stringify({ apps: [], made: [], assigned: [] }));
   const env = { PATH: `${folder}:${process.env.PATH}`, AZ_STATE: state };
   return {
     file,
-    run: async () => (await promisify(execFile)('sh', [file], { env })).stdout.trimEnd().split('\n'),
+    run: async (by = 'sh') => (await promisify(execFile)(by, [file], { env })).stdout.trimEnd().split('\n'),
     state: async (): Promise<State> => JSON.parse(await readFile(state, 'utf8')),
-    set: (value: Partial<State>) => writeFile(state, JSON.stringify({ made: [], assigned: [], ...value })),
+    set: (value: Partial<State>) => writeFile(state, JSON.stringify({ apps: [], made: [], assigned: [], ...value })),
   };
 }
 
@@ -145,6 +150,27 @@ test('two registrations of one name stop it before anything is changed', async (
   await expect(shell.run()).rejects.toThrow('more than one registration is called entra-sync');
   expect((await shell.state()).made).toEqual([]);
 });
+
+// sh goes on behind a command that fails within a word of another one, bash behind one that fails within a function too.
+test.each([
+  ['sh', ['account show', 'ad app credential reset']],
+  ['bash', ['ad app list', 'ad app create', 'rest PATCH', 'ad sp create', 'ad app credential list']],
+] as const)(
+  'a command that is refused ends all with its failure in %s, and no secret is claimed',
+  async (by, commands) => {
+    const ends: (() => Promise<void>)[] = [];
+    for (const fails of commands) {
+      const shell = await shellWith(registrationScript('x', false, 'https://x.example'), (end) => ends.push(end));
+      await shell.set({ fails });
+      const { code, stdout } = await shell.run(by).then(
+        (lines) => ({ code: 0, stdout: lines.join('\n') }),
+        (error: { code: number; stdout: string }) => error,
+      );
+      expect([code, stdout.includes('as before')], fails).toEqual([1, false]);
+    }
+    for (const end of ends) await end();
+  },
+);
 
 const hasShellcheck = (() => {
   try {

@@ -1,6 +1,7 @@
 // `assignments`: which item goes to which groups, people, values of a field, or everyone.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { type ListedAssignment, listAssignments } from '../../store/accounts/assignment-lists.ts';
 import {
   assign,
@@ -260,7 +261,7 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
   const picked = await pickAccount(terminal, database, tenantId, word);
   if (!picked) {
     throw new ExpectedError('unknown_name', `there is no account ${word}`, {
-      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest`,
+      cure: `entra-sync find ${commandWord(word)} shows the nearest`,
     });
   }
   const { account } = picked;

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ExpectedError, exitCodes } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { Database } from '../../store/database/pool.ts';
 import {
   type ChangeFilter,
@@ -19,7 +20,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
 import { count, cut, describeChange, describeMembership, withCutRemark } from '../format.ts';
 import { pickGroup } from '../groups.ts';
-import { table } from '../layout.ts';
+import { onOneLine, table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -106,7 +107,7 @@ async function readFilter(
   const picked = account === undefined ? undefined : await pickAccount(terminal, database, tenantId ?? null, account);
   if (account !== undefined && !picked) {
     throw new ExpectedError('unknown_name', `there is no account ${account}`, {
-      cure: `entra-sync find ${JSON.stringify(account)} shows the nearest, entra-sync explain says why`,
+      cure: `entra-sync find ${commandWord(account)} shows the nearest, entra-sync explain says why`,
     });
   }
   const groupId =
@@ -153,7 +154,7 @@ async function follow(
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.print(line(change, namesTenants).join('  '));
+      else run.terminal.print(line(change, namesTenants).map(onOneLine).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});

@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { openBasics } from '../../app.ts';
 import type { CycleResult } from '../../engine/cycle.ts';
 import { ExpectedError } from '../../errors.ts';
+import { shellWord } from '../../rules/shell.ts';
 import type { Simulator } from '../../simulator/index.ts';
 import { type Database, openDatabase } from '../../store/database/pool.ts';
 import { markAsDemo } from '../../store/embedded/demo-mark.ts';
@@ -76,6 +77,11 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
   }
   if (options.web) {
     requireTrust();
+    if (options.port === options.signInPort) {
+      throw new ExpectedError('usage', 'the two entrances cannot share a port', {
+        cure: 'give --port and --sign-in-port another number each',
+      });
+    }
     await requirePorts([
       ['--port', options.port, '127.0.0.1'],
       ['--sign-in-port', options.signInPort, 'localhost'],
@@ -244,7 +250,9 @@ function furtherCommands(
   { manager, excepted, live }: { manager: string | undefined; excepted: string | undefined; live: boolean },
 ): string[] {
   const program = process.argv[1]?.endsWith('.ts') ? 'npm run -s entra-sync --' : 'npx entra-sync';
-  const command = `ENTRA_SYNC_HOME=${home} ${program}`;
+  // `rm -r` of a path with a blank would delete another folder.
+  const place = /^[\w./][\w./-]*$/.test(home) ? home : shellWord(home);
+  const command = `ENTRA_SYNC_HOME=${place} ${program}`;
   return [
     `${command} status`,
     `${command} changes --limit 50`,
@@ -252,7 +260,7 @@ function furtherCommands(
     `${command} psql -- -c "select display_name, profile->>'jobTitle' as title from directory.accounts limit 5"`,
     `${command} psql -- -c "select g.display_name, count(*) from directory.effective_memberships join directory.groups g using (group_id) group by 1 order by 2 desc limit 5"`,
     `${program} simulate      # a tenant to play with: edit it, sync it`,
-    `rm -r ${home}      # deletes the database of the demo, which stays until then`,
+    `rm -r ${place}      # deletes the database of the demo, which stays until then`,
     `${program} --help        # for a real tenant, see README.md, "Connect a real tenant"`,
     // `--web` serves by itself, on the same port.
     ...(live

@@ -44,7 +44,8 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
   const remark = await useProxyOf(environment);
   if (remark) terminal.note(remark);
   const onDefect = (error: unknown) => terminal.note(`a defect, please report it: ${describeDefect(error)}`);
-  const onCheck = (check: Check) => terminal.say(lineOf(check));
+  // As it stands: it has colours.
+  const onCheck = (check: Check) => terminal.print(lineOf(check));
   const parts: DoctorParts = {
     ...openBasics(environment),
     openDatabase: async () =>

@@ -54,6 +54,7 @@ export async function revertOfMany(run: Run, fields: readonly string[], options:
   }
   const dryRun = options.dryRun === true;
   let told = performance.now();
+  let stored = 0;
   const done = await revertMany(
     database,
     { tenantId, field, accounts },
@@ -61,13 +62,21 @@ export async function revertOfMany(run: Run, fields: readonly string[], options:
     {
       dryRun,
       onBatch: (number) => {
+        stored = number;
         run.signal.throwIfAborted();
         if (performance.now() - told < quietMs) return;
         told = performance.now();
         terminal.note(`${count(number)} of ${plural(accounts.length, 'account')}`);
       },
     },
-  );
+  ).catch((error: unknown) => {
+    // Each batch is stored by itself.
+    if (stored > 0 && !dryRun)
+      terminal.note(
+        `${count(stored)} of ${plural(accounts.length, 'account')} are done and stay so; the same command does the rest`,
+      );
+    throw error;
+  });
   const { tenant_id, name } = tenant;
   terminal.answer({ tenant: { tenant_id, name }, group: group?.group_id ?? null, field, dry_run: dryRun, ...done });
   sayReverted(run, `${name}${group ? `, ${group.display_name ?? group.group_id}` : ''}`, field, done, dryRun);

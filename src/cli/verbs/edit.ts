@@ -5,6 +5,7 @@ import type { ValueType } from '../../rules/expressions.ts';
 import { didYouMean } from '../../rules/graph-paths.ts';
 import { nearestName } from '../../rules/graph-properties.ts';
 import { type Role, roles } from '../../rules/ownership.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { ActingAccount, ActingPerson } from '../../store/accounts/accounts.ts';
 import { changeAccount, type EditedField, undoAccountEdit, valueTypes } from '../../store/accounts/edit.ts';
 import type { FoundAccount } from '../../store/accounts/explain.ts';
@@ -145,7 +146,7 @@ async function undo(run: Run, word: string, words: readonly string[], options: E
   }
   if (change !== null && !/^\d{1,18}$/.test(change)) {
     throw new ExpectedError('usage', '--undo needs the number of a change', {
-      cure: `entra-sync history ${JSON.stringify(word)} --json shows them as change_id`,
+      cure: `entra-sync history ${commandWord(word)} --json shows them as change_id`,
     });
   }
   requireActor(actor);
@@ -218,7 +219,7 @@ async function liveAccount(
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
   if (!picked) {
     throw new ExpectedError('unknown_name', `there is no account ${word}${tenant ? ` in ${tenant.name}` : ''}`, {
-      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest, entra-sync explain says why`,
+      cure: `entra-sync find ${commandWord(word)} shows the nearest, entra-sync explain says why`,
     });
   }
   const { account } = picked;

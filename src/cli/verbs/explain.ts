@@ -56,6 +56,11 @@ export function explainCommand(): Command {
 }
 
 async function explain(run: Run, word: string, options: ExplainOptions): Promise<undefined> {
+  if (options.ask && options.at !== undefined) {
+    throw new ExpectedError('usage', '--ask reads the user as it is now, and --at shows a time that is gone', {
+      cure: 'give one of the two',
+    });
+  }
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   if (options.ask) return askEntra(run, database, word, tenant);
@@ -79,7 +84,7 @@ async function askEntra(run: Run, database: Database, word: string, tenant: Tena
   const [only] = tenants;
   if (!only || tenants.length > 1) {
     throw new ExpectedError('usage', only ? 'several tenants are registered' : 'no tenant is registered', {
-      cure: `name the user's: entra-sync explain ${JSON.stringify(word)} --ask --tenant TENANT`,
+      cure: `name the user's: entra-sync explain ${commandWord(word)} --ask --tenant TENANT`,
     });
   }
   await syncOneUser(run, only.tenant_id, { word, dryRun: true });

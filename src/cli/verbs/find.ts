@@ -6,7 +6,7 @@ import { findByWords } from '../../store/accounts/find.ts';
 import { countNewWords } from '../../store/accounts/words.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { foundTable } from '../found.ts';
+import { foundTable, mostFound, wayToMore } from '../found.ts';
 import { leftOutRemark, whyNotCopied } from '../left-out.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -26,7 +26,7 @@ export function findCommand(): Command {
 
 async function find(run: Run, words: string, options: FindOptions): Promise<undefined> {
   const { terminal } = run;
-  const limit = Math.min(Math.max(options.limit, 1), 1000);
+  const limit = Math.min(options.limit, mostFound);
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   const found = await findByWords(database, tenant?.tenant_id ?? null, words, limit + 1);
@@ -55,5 +55,5 @@ async function find(run: Run, words: string, options: FindOptions): Promise<unde
       terminal.say(
         `\n${tenant_name}: ${id} is ${await whyNotCopied(database, defaults, { tenant_id, entra_object_id: id })}`,
       );
-  if (found.length > limit) terminal.say(`\nThere is more -> --limit ${limit * 10}, or another word`);
+  if (found.length > limit) terminal.say(`\nThere is more -> ${wayToMore(limit)}`);
 }

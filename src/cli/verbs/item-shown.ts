@@ -33,7 +33,7 @@ async function show(run: Run, slot: string, name: string, options: Shown): Promi
   const picked = await pickAccount(terminal, database, tenantId, options.for);
   if (!picked) {
     throw new ExpectedError('unknown_name', `there is no account ${options.for}`, {
-      cure: `entra-sync find ${JSON.stringify(options.for)} shows the nearest`,
+      cure: `entra-sync find ${commandWord(options.for)} shows the nearest`,
     });
   }
   const { account } = picked;

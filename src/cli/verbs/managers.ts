@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { FoundAccount } from '../../store/accounts/explain.ts';
 import {
   type ManagingPair,
@@ -39,7 +40,7 @@ async function managers(run: Run, word: string, options: ManagersOptions): Promi
   const account = (await pickAccount(terminal, database, tenant?.tenant_id ?? null, word))?.account;
   if (!account) {
     throw new ExpectedError('unknown_name', `there is no account ${word}${tenant ? ` in ${tenant.name}` : ''}`, {
-      cure: `entra-sync find ${JSON.stringify(word)} shows the nearest, entra-sync explain says why`,
+      cure: `entra-sync find ${commandWord(word)} shows the nearest, entra-sync explain says why`,
     });
   }
   const { account_id: id } = account;

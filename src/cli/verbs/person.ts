@@ -1,6 +1,7 @@
 // `person export`, `person erase`: the rights of one person.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { exportPerson } from '../../store/accounts/export.ts';
 import { erasePerson } from '../../store/commit/erase-person.ts';
 import type { Database } from '../../store/database/pool.ts';
@@ -68,7 +69,7 @@ async function find(run: Run, word: string, options: PersonOptions): Promise<Pic
 
 function noAccount(word: string): ExpectedError {
   return new ExpectedError('unknown_name', `there is no account ${word}`, {
-    cure: `entra-sync explain ${JSON.stringify(word)} says why`,
+    cure: `entra-sync explain ${commandWord(word)} says why`,
   });
 }
 

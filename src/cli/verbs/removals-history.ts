@@ -46,7 +46,7 @@ async function history(run: Run, word: string | undefined, { limit }: HistoryOpt
       decisions.map((one) => [
         `${one.at.toISOString().slice(0, 19)}Z`,
         one.tenant_name,
-        one.list_id,
+        one.list_id ?? '',
         one.decision,
         count(one.count),
         one.actor,

@@ -1,6 +1,7 @@
 // `restore`: an account that a person removed is shown again.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { restoreAccount } from '../../store/accounts/accounts.ts';
 import { findAbsences } from '../../store/accounts/explain.ts';
 import { noteFeedBatch } from '../../store/feed/batches.ts';
@@ -47,7 +48,7 @@ async function restore(run: Run, word: string, options: RestoreOptions): Promise
       {
         cure: purged
           ? 'a cycle makes a new account if Entra ID still shows the user'
-          : `entra-sync explain ${JSON.stringify(word)} says why`,
+          : `entra-sync explain ${commandWord(word)} says why`,
       },
     );
   }

@@ -14,6 +14,7 @@ import { type SettingsChange, storedSettings } from '../../store/settings/versio
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { whenItActs } from '../../words/settings-outcome.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
+import { onOneLine } from '../layout.ts';
 import { describeOutcomes } from '../settings-outcome.ts';
 import { settingsHistoryCommands } from './settings-history.ts';
 
@@ -114,7 +115,9 @@ async function show(run: Run, word: string | undefined): Promise<undefined> {
     settings: document,
   });
   if (newest)
-    run.terminal.print(`# version ${newest.version}, applied ${newest.applied_at.toISOString()} by ${newest.actor}`);
+    run.terminal.print(
+      `# version ${newest.version}, applied ${newest.applied_at.toISOString()} by ${onOneLine(newest.actor)}`,
+    );
   run.terminal.print(stringify(document).trimEnd());
 }
 

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { readPortalRole, readPublicUrl } from '../../environment.ts';
 import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
+import { commandWord } from '../../rules/shell.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { isOfDemo } from '../../store/embedded/demo-mark.ts';
 import { requireCurrentSchema } from '../../store/schema/migrate.ts';
@@ -106,7 +107,7 @@ async function personOf(run: Run, database: Database, word: string): Promise<Loc
   const picked = await pickAccount(run.terminal, database, null, word);
   if (!picked) {
     throw new ExpectedError('unknown_name', `no account is called ${word.slice(0, 80)}`, {
-      cure: `entra-sync find ${JSON.stringify(word.slice(0, 80))}`,
+      cure: `entra-sync find ${commandWord(word.slice(0, 80))}`,
     });
   }
   const { account_id: accountId, tenant_id: tenantId, entra_object_id: objectId } = picked.account;

@@ -30,15 +30,21 @@ export type ListedAssignment = {
   accounts: number;
 };
 
+// A row of a tenant without a slot of this name is in the slot `s` of all tenants.
+const usesSlot = (
+  alias: string,
+) => `s.tenant_id is null and ${alias}.tenant_id = coalesce(:tenantId, ${alias}.tenant_id)
+  and not exists (select from directory.slots o where o.slot = s.slot and o.tenant_id = ${alias}.tenant_id)`;
+
 /** Returns the slots of a tenant and of all tenants; null: every slot. */
 export async function listSlots(database: Database, tenantId: string | null): Promise<ListedSlot[]> {
   return rows<ListedSlot>(
     database,
     `select s.*, t.name as tenant_name,
-            (select count(*)::int from directory.items i
-              where i.slot = s.slot and i.tenant_id is not distinct from s.tenant_id) as items,
+            (select count(distinct i.item)::int from directory.items i
+              where i.slot = s.slot and (i.tenant_id is not distinct from s.tenant_id or ${usesSlot('i')})) as items,
             (select count(*)::int from directory.assignments r
-              where r.slot = s.slot and r.tenant_id = coalesce(s.tenant_id, :tenantId, r.tenant_id)) as assignments
+              where r.slot = s.slot and (r.tenant_id = s.tenant_id or ${usesSlot('r')})) as assignments
        from directory.slots s left join directory.tenants t using (tenant_id)
       where :tenantId::uuid is null or s.tenant_id is null or s.tenant_id = :tenantId
       order by s.slot, t.name nulls first`,

@@ -41,7 +41,8 @@ export async function* previewedAccounts(
          left join entra_sync.accounts m
            on m.tenant_id = a.tenant_id and m.entra_object_id = a.manager_object_id and m.removed_at is null
           and m.account_id <> a.account_id
-         left join entra_sync.changes c on c.account_id = a.account_id and c.batch_id = :batch
+         left join entra_sync.changes c
+           on c.account_id = a.account_id and c.batch_id = :batch and c.kind = 'account.updated'
         where a.tenant_id = :tenant and ${liveManaged('a')} and (:after::uuid is null or a.account_id > :after)
         order by a.account_id limit ${page}`,
       { ...bind, after },

@@ -5,7 +5,7 @@ import type { RemovalLimits } from '../../rules/guard.ts';
 import type { MatchKey } from '../../rules/mapping.ts';
 import type { Stream } from '../../rules/streams.ts';
 import { rowCount, type Transaction } from '../database/pool.ts';
-import { objectOfKey } from '../database/vocabulary.ts';
+import { isErased, objectOfKey } from '../database/vocabulary.ts';
 import { settingsVersion } from '../settings/versions.ts';
 import type { Round } from '../stage/rounds.ts';
 
@@ -54,7 +54,8 @@ export async function keepSetAside(transaction: Transaction, bind: CommitBinding
   const kept = await rowCount(
     transaction,
     `insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
-     select :tenant, :stream, p.object_key, p.reason from entra_sync.stage_set_aside p where p.round_id = :round
+     select :tenant, :stream, p.object_key, p.reason from entra_sync.stage_set_aside p
+      where p.round_id = :round and not ${isErased(objectOfKey('p.object_key'))}
      on conflict (tenant_id, stream, object_key) do update set reason = excluded.reason, last_seen_at = now()`,
     bind,
   );
@@ -62,8 +63,9 @@ export async function keepSetAside(transaction: Transaction, bind: CommitBinding
   await transaction.raw(
     `delete from entra_sync.set_aside a
       where a.tenant_id = :tenant and a.stream = :stream
-        and not exists (select from entra_sync.stage_set_aside p
-                         where p.round_id = :round and p.object_key = a.object_key offset 0)
+        and (not exists (select from entra_sync.stage_set_aside p
+                          where p.round_id = :round and p.object_key = a.object_key offset 0)
+             or ${isErased(objectOfKey('a.object_key'))})
         and (:full::boolean
              or exists (select from entra_sync.stage_users s
                          where s.round_id = :round and s.entra_object_id = ${objectOfKey('a.object_key')} offset 0)

@@ -1,10 +1,6 @@
 // Users who were erased on a person's request (rule 34). They are known by a hash of their object id.
 import { rows, type Transaction } from '../database/pool.ts';
-
-/** The condition that the object was erased. Binds `tenant`. */
-export const isErased = (id: string) => `exists (
-  select from entra_sync.erased_objects e
-   where e.tenant_id = :tenant and e.object_hash = entra_sync.object_hash(:tenant, ${id}))`;
+import { isErased } from '../database/vocabulary.ts';
 
 /** Puts the round's erased users outside the scope, and ends the links to them, before anything else is decided. */
 export async function leaveOutErased(

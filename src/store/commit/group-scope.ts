@@ -3,6 +3,7 @@ import type { ScopeGap } from '../../rules/scope.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 import {
   inGraph,
+  isErased,
   isObjectId,
   liveManaged,
   membershipsOfMember,
@@ -10,7 +11,6 @@ import {
   stagedInRound,
 } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
-import { isErased } from './erased.ts';
 
 /** The condition that a scope group holds the object, at any depth. Binds `tenant`, `scopeGroups`. */
 export const insideGroups = (id: string) => `exists (

@@ -2,7 +2,7 @@
 // visibility is one change, whatever caused it.
 
 import { rows, type Transaction } from '../database/pool.ts';
-import { membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
+import { isErased, membershipsOfGroup, membershipsOfMember } from '../database/vocabulary.ts';
 import type { CommitBindings } from './bindings.ts';
 
 // `offset 0`: see src/store/database/vocabulary.ts.
@@ -226,7 +226,7 @@ export async function keepPurged(
 ): Promise<void> {
   await transaction.raw(
     `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id)
-     select :tenant, :stream, id from unnest(:ids::uuid[]) as id on conflict do nothing`,
+     select :tenant, :stream, id from unnest(:ids::uuid[]) as id where not ${isErased('id')} on conflict do nothing`,
     {
       ...bind,
       ids: purged

@@ -2,7 +2,7 @@
 
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { setAsideInRound } from '../database/vocabulary.ts';
-import { changeRows } from '../feed/change-rows.ts';
+import { changeRows, withoutValues } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 import { keepPurged } from './memberships.ts';
 import { forgetActors, type Names } from './purge-actors.ts';
@@ -39,7 +39,7 @@ export async function forgetAccounts(
   await transaction.raw(
     // People who edit their own account are its actors, by name.
     `update entra_sync.changes
-        set before = null, after = null, actor = case when kind = 'account.edited' then 'purged' else actor end
+        set ${withoutValues}, actor = case when kind = 'account.edited' then 'purged' else actor end
       where tenant_id = :tenant and account_id = any(:ids::uuid[])`,
     { ...bind, ids },
   );

@@ -2,7 +2,7 @@
 
 import { rowCount, rows, type Transaction } from '../database/pool.ts';
 import { setAsideInRound } from '../database/vocabulary.ts';
-import { changeRows } from '../feed/change-rows.ts';
+import { changeRows, withoutValues } from '../feed/change-rows.ts';
 import type { CommitBindings } from './bindings.ts';
 import { forgetGroups, keepPurged } from './memberships.ts';
 
@@ -45,7 +45,7 @@ export async function forgetPurgedGroups(
   const ids = purged.map((row) => row.group_id);
   await transaction.raw(forgetGroups, { ...bind, numbers: purged.map((row) => row.group_no) });
   await transaction.raw(
-    `update entra_sync.changes set before = null, after = null
+    `update entra_sync.changes set ${withoutValues}
       where tenant_id = :tenant and group_id = any(:ids::uuid[])`,
     { ...bind, ids },
   );

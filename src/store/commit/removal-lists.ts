@@ -103,9 +103,11 @@ export type DecidedRemovals = {
   readonly at: Date;
   readonly tenant_id: string;
   readonly tenant_name: string;
-  readonly list_id: string;
+  /** Null where every account and group of the decision was purged by a release that kept no number. */
+  readonly list_id: string | null;
   readonly decision: 'approved' | 'rejected';
   readonly actor: string;
+  /** How many there are of each reason; none is kept of what was purged since. */
   readonly reasons: Readonly<Record<string, number>>;
   readonly count: number;
 };
@@ -122,18 +124,19 @@ export async function decidedRemovals(
 ): Promise<DecidedRemovals[]> {
   return rows<DecidedRemovals>(
     database,
-    `select min(d.at) as at, d.tenant_id, t.name as tenant_name, d.list_id, d.decision, d.actor,
+    // A batch is one decision about one list.
+    `select min(d.at) as at, d.tenant_id, t.name as tenant_name, min(d.list_id) as list_id, d.decision, d.actor,
             jsonb_object_agg(d.reason, d.count) as reasons, sum(d.count)::int as count
-       from (select c.batch_id, c.tenant_id, min(c.at) as at, c.after ->> 'list_id' as list_id, c.actor,
-                    split_part(c.kind, '.', 2) as decision, coalesce(c.after ->> 'reason', '') as reason,
+       from (select c.batch_id, c.tenant_id, min(c.at) as at, min(c.after ->> 'list_id') as list_id, c.actor,
+                    split_part(c.kind, '.', 2) as decision, coalesce(c.after ->> 'reason', 'purged') as reason,
                     count(*)::int as count
                from entra_sync.changes c
               where c.kind in ('removal.approved', 'removal.rejected')
                 and (:tenantId::uuid is null or c.tenant_id = :tenantId)
-                and (:listId::text is null or c.after ->> 'list_id' = :listId)
-              group by c.batch_id, c.tenant_id, c.after ->> 'list_id', c.actor, c.kind, c.after ->> 'reason') d
+              group by c.batch_id, c.tenant_id, c.actor, c.kind, c.after ->> 'reason') d
        join entra_sync.tenants t using (tenant_id)
-      group by d.batch_id, d.tenant_id, t.name, d.list_id, d.decision, d.actor
+      group by d.batch_id, d.tenant_id, t.name, d.decision, d.actor
+     having :listId::text is null or min(d.list_id) = :listId
       order by d.batch_id desc limit :limit`,
     { tenantId, limit, listId },
   );

@@ -23,6 +23,11 @@ export const liveManual = (alias: string) => `${alias}.state = 'manual' and ${al
 export const removedWithObject = (alias: string) =>
   `${alias}.removed_reason in ('deleted_restorable', 'deleted', 'not_seen')`;
 
+/** The user with this object id was erased on a person's request (rule 34). Binds `tenant`. */
+export const isErased = (id: string) => `exists (
+  select from entra_sync.erased_objects e
+   where e.tenant_id = :tenant and e.object_hash = entra_sync.object_hash(:tenant, ${id}))`;
+
 /** Shows a removed row again. */
 export const shownAgain = 'removed_at = null, removed_reason = null, purge_at = null, removal_approved = false';
 

@@ -42,6 +42,14 @@ export const removedFor = (reason: string) => `jsonb_build_object('removed', ${r
 export const restoredFrom = (reason: string, old: string, present: string) =>
   `${removedFor(reason)} || '{"profile": {}}' || entra_sync.differing_facts(${old}, ${present})`;
 
+/**
+ * Takes the values out of a change row of a purged account or group. The number of the list stays: it says of which decision the
+ * row was.
+ */
+export const withoutValues = `before = null,
+  after = case when kind like 'removal.%' and jsonb_exists(after, 'list_id')
+               then jsonb_build_object('list_id', after -> 'list_id') end`;
+
 const bound = { batch_id: ':batch', tenant_id: ':tenant', actor: ':actor' };
 
 const insertOf = (columns: Readonly<Record<string, string>>, source: string) => `

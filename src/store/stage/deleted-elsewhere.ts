@@ -4,7 +4,7 @@
 import { type Stream, tableOf } from '../../rules/streams.ts';
 import { type Lease, requireFence } from '../cycle/lease.ts';
 import { type Database, inTransaction, rows } from '../database/pool.ts';
-import { removedWithObject } from '../database/vocabulary.ts';
+import { isErased, removedWithObject } from '../database/vocabulary.ts';
 import { shareTenant } from '../tenants/tenants.ts';
 
 /** Records the ids that Graph lists as soft-deleted now, and forgets those that it no longer lists. */
@@ -26,11 +26,12 @@ export async function recordDeletedElsewhere(
        on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`,
       bind,
     );
-    // Graph's list may be late, so ids of the last day stay.
+    // Graph's list may be late, so ids of the last day stay. An erased user's id is not kept (rule 34).
     await transaction.raw(
       `delete from entra_sync.deleted_strangers d
-        where d.tenant_id = :tenant and d.stream = :stream and not d.is_back and d.noted_at < now() - interval '1 day'
-          and d.entra_object_id <> all(:ids::uuid[])`,
+        where d.tenant_id = :tenant and d.stream = :stream
+          and (not d.is_back and d.noted_at < now() - interval '1 day' and d.entra_object_id <> all(:ids::uuid[])
+               or ${isErased('d.entra_object_id')})`,
       bind,
     );
   });
@@ -80,6 +81,7 @@ select :tenant, 'users', s.entra_object_id from entra_sync.stage_users s
    and not exists (select from entra_sync.accounts a
                     where a.tenant_id = :tenant and a.entra_object_id = s.entra_object_id
                       and ${removedWithObject('a')} offset 0)
+   and not ${isErased('s.entra_object_id')}
 on conflict (tenant_id, stream, entra_object_id) do update set is_back = false, noted_at = now()`;
 
 /**

@@ -69,7 +69,7 @@ export function difference(
   const reason = now.get('removed') ?? (kind.startsWith('removal.') ? now.get('reason') : undefined);
   if (typeof reason === 'string') return html`<small>${removalText(reason)}</small>`;
   // A new account has all its values in `after`; the page of the person shows them.
-  if (kind.endsWith('.created') || kind.endsWith('.restored') || kind.startsWith('membership.')) return nothing;
+  if (kind.endsWith('.created') || kind.endsWith('.restored') || /^(membership|removal)\./.test(kind)) return nothing;
   const paths = [...new Set([...old.keys(), ...now.keys()])];
   // The change row of assigned items has the slots alone.
   const path = (one: string) => (kind === 'assigned.changed' ? `assigned.${one}` : one);

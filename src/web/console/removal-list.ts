@@ -50,7 +50,9 @@ export const decisionColumns = (view: View<unknown>): readonly Column<DecidedRem
     title: 'List',
     head: true,
     cell: (one) =>
-      html`<a href="${view.href(`/console/t/${one.tenant_id}/removals/${one.list_id}`)}">List ${one.list_id}</a>`,
+      one.list_id === null
+        ? 'A purged list'
+        : html`<a href="${view.href(`/console/t/${one.tenant_id}/removals/${one.list_id}`)}">List ${one.list_id}</a>`,
   },
   { title: 'Decision', cell: (one) => `${count(one.count)} ${one.decision === 'approved' ? 'removed' : 'kept'}` },
   { title: 'By', cell: (one) => byWhom(view, one.actor) },

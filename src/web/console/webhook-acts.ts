@@ -7,6 +7,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { listWebhooks, pauseWebhook, replayWebhook, resumeWebhook } from '../../store/webhooks/webhooks.ts';
 import { type Html, html, nothing } from '../html.ts';
 import { type Action, action, type Done, type TestAnswer } from '../page.ts';
+import { day } from '../query.ts';
 import { webhookPage, webhooksPage } from './webhooks.ts';
 
 type Act = (database: Database, id: string, from: string) => Promise<Done | undefined>;
@@ -15,7 +16,10 @@ const time = z
   .string()
   .regex(/^(19[7-9]\d|[2-8]\d{3})-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/, 'Write a day and a time.')
   .transform((text) => `${text}Z`)
-  .refine((text) => !Number.isNaN(Date.parse(text)), 'Write a day and a time that the calendar has.');
+  .refine(
+    (text) => !Number.isNaN(Date.parse(text)) && day.safeParse(text.slice(0, 10)).success,
+    'Write a day and a time that the calendar has.',
+  );
 
 async function webhookOf(database: Database, params: Readonly<Record<string, string>>) {
   const id = asGuid(params.webhook ?? '');

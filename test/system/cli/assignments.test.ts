@@ -46,6 +46,39 @@ describe('slots and items', () => {
     });
   });
 
+  test('a slot counts the items and assignments in it: those of a tenant too, and none where the tenant has a slot of its own', async () => {
+    const slotsOf = async (...words: string[]) => (await json('slots', 'list', ...words)).slots;
+    await acting('slots', 'put', 'legal', '--all-tenants', '--winners', '1');
+    for (const place of [['--all-tenants'], ['--tenant', 'Contoso']])
+      expect((await acting('items', 'put', 'legal', 'note', ...place)).code).toBe(0);
+    await acting('items', 'put', 'legal', 'own', '--tenant', 'Contoso');
+    await acting('assignments', 'assign', 'Contoso', 'legal', 'own', '--everyone');
+    const ofAll = { slot: 'legal', tenant_id: null };
+    expect(await slotsOf('Contoso')).toContainEqual(expect.objectContaining({ ...ofAll, items: 2, assignments: 1 }));
+    await acting('slots', 'put', 'legal', '--tenant', 'Contoso', '--winners', '1');
+    const own = { slot: 'legal', tenant_id: world.tenant.tenantId };
+    for (const words of [['Contoso'], []]) {
+      const slots = await slotsOf(...words);
+      expect(slots).toContainEqual(expect.objectContaining({ ...ofAll, items: 1, assignments: 0 }));
+      expect(slots).toContainEqual(expect.objectContaining({ ...own, items: 2, assignments: 1 }));
+    }
+    for (const words of [
+      [
+        'assignments',
+        'unassign',
+        ...(await json('assignments', 'list', 'Contoso')).assignments.map(
+          (one: { assignment_id: string }) => one.assignment_id,
+        ),
+      ],
+      ['items', 'drop', 'legal', 'note', '--tenant', 'Contoso'],
+      ['items', 'drop', 'legal', 'own', '--tenant', 'Contoso'],
+      ['items', 'drop', 'legal', 'note', '--all-tenants'],
+      ['slots', 'drop', 'legal', '--tenant', 'Contoso'],
+      ['slots', 'drop', 'legal', '--all-tenants'],
+    ])
+      expect((await acting(...words)).code, words.join(' ')).toBe(0);
+  });
+
   test('an html file is checked', async () => {
     const file = join(await temporaryDirectory(onTestFinished), 'spring.html');
     await writeFile(file, '<img src="{{photo}}">');

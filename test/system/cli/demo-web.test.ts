@@ -20,6 +20,8 @@ test('demo --web refuses a port that is taken before it begins', async ({ onTest
   const ended = await runCli(['demo', '--web', '--port', port], { ENTRA_SYNC_HOME: home });
   expectOneLine(ended, 2, /cannot listen on port \d+ \(EADDRINUSE\) -> choose another one with --port/);
   expect(ended.stdout).toBe('');
+  const shared = await runCli(['demo', '--web', '--port', '8082'], { ENTRA_SYNC_HOME: home });
+  expectOneLine(shared, 2, /the two entrances cannot share a port -> give --port and --sign-in-port/);
 });
 
 test('demo --web lets each kind of person in or tells why not, and each edit in Entra ID is synced', async ({

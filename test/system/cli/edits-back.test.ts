@@ -1,5 +1,7 @@
 // `edit --undo` and `edit --revert FIELD` of many, as people run them.
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { Run } from '../../../src/cli/command.ts';
+import { revertOfMany } from '../../../src/cli/verbs/edit-many.ts';
 import { createAccount, editAccount } from '../../../src/store/accounts/accounts.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
@@ -123,6 +125,21 @@ describe('edit --revert FIELD of many', () => {
     expect(stdout).toContain('jobTitle of 5 accounts reverted');
     expect(stdout).toMatch(/1 left as they are:\nBob +the role may not edit the field \(ES003\)/);
     expect(await titles()).toMatchObject({ [manual]: 'Guest', [accounts[4] ?? '']: 'Clerk' });
+  });
+
+  test('one that is stopped between its batches says how many accounts are done', async () => {
+    const notes: string[] = [];
+    const run = {
+      terminal: { note: (line: string) => void notes.push(line) },
+      ...{ actor: 'eve', signal: AbortSignal.abort(new Error('stopped')), environment: {} },
+      database: async () => ({ database: world.database }),
+    } as unknown as Run;
+    const stop = (dryRun: boolean) =>
+      revertOfMany(run, ['jobTitle'], { as: 'user', tenant: 'Contoso', everyone: true, dryRun });
+    await expect(stop(true)).rejects.toThrow('stopped');
+    expect(notes).toEqual([]);
+    await expect(stop(false)).rejects.toThrow('stopped');
+    expect(notes).toEqual(['5 of 5 accounts are done and stay so; the same command does the rest']);
   });
 
   test('a refusal is one line, and changes nothing', async () => {

@@ -1,5 +1,6 @@
 // The command line without faults: every verb's help and JSON, the certificate, simulate and demo.
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
@@ -276,7 +277,7 @@ test
 test
   .runIf(isDeep)
   .concurrent('demo tells its story, exits with 0 and leaves no process behind', async ({ onTestFinished }) => {
-    const home = await temporaryDirectory(onTestFinished);
+    const home = join(await temporaryDirectory(onTestFinished), "Ann's files");
     const { code, stdout, stderr } = await runCli(['demo', '--users', '50'], { ENTRA_SYNC_HOME: home });
     expect(code, stderr).toBe(0);
     // Ordered by cycle and kind, whichever stream was committed first.
@@ -293,8 +294,9 @@ test
     expect(shown).not.toContainEqual([excepted, ...first]);
     expect(shown).toContainEqual([excepted, 'spring', 'group', 'excepted', 'an exception takes the item away']);
     expect(shown).toContainEqual([hire, manager, manager, 'the manager in Entra ID']);
-    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^ {2}ENTRA_SYNC_HOME=\S+demo \S.* web --local {6}#/);
-    expect(stdout).toMatch(/^ {2}rm -r \S+demo {6}# deletes the database of the demo/m);
+    expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^ {2}ENTRA_SYNC_HOME='\S.*demo' \S.* web --local {6}#/);
+    // One word of the shell: without quotes the command would delete another folder.
+    expect(stdout).toMatch(/^ {2}rm -r '\S+\/Ann'\\''s files\/demo' {6}# deletes the database of the demo/m);
     expect(stdout).toContain('Chief Happiness Officer');
     expect(await processesNaming(home)).toEqual([]);
   });

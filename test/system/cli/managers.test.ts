@@ -96,3 +96,18 @@ test('a manager without an account, one who is removed, and oneself', async () =
   expect(await told('managers', 'ann')).toMatch(/no account by line: Entra ID names no manager/);
   expectOneLine(await cli('managers', 'xqwv'), 2, /there is no account xqwv -> /);
 });
+
+test('escape codes in a name or a typed word do not reach the terminal', async () => {
+  world.tenant.updateUser(ids.Carl ?? '', { displayName: 'Carl\u001b[2J\u001b]0;x\u0007 \u202eQuist' });
+  await world.cycle();
+  for (const words of [['managers'], ['history'], ['explain'], ['explain', '--at', '0m']]) {
+    const { code, stdout, stderr } = await cli(...words, 'quist');
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      expect.stringContaining('Quist'),
+      expect.stringContaining('quist: Carl'),
+    ]);
+    expect(stdout + stderr).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
+  }
+  expect((await cli('find', 'no\u001b[2J')).stderr).not.toContain('\u001b');
+});

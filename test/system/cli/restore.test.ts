@@ -140,6 +140,33 @@ describe('removals undo', () => {
     await expectSound(database, tenant.tenantId);
   });
 
+  test('rule 33: a decided list stays known by its number when what it removed is purged, and the purged are said', async () => {
+    const { tenant, database } = world;
+    await setSettings(database, { removals: { max: 0, percent: 0, floor: 0 } });
+    for (const n of [0, 1]) tenant.deleteUser(person(n));
+    await world.cycle();
+    const listId = (await openLists(database, tenant.tenantId))[0]?.list_id ?? '';
+    await cli('removals', 'approve', 'Contoso', '--list', listId, '--all', '--actor', 'ann');
+    const purge = async (objectId: string) => {
+      await sql('update entra_sync.accounts set purge_at = now() where entra_object_id = :objectId', { objectId });
+      await world.cycle();
+    };
+    const decisions = async () => (await json('removals', 'history', 'Contoso')).decisions;
+    const decided = { list_id: listId, decision: 'approved', actor: 'ann', count: 2 };
+    await purge(person(0));
+    expect(await decisions()).toMatchObject([{ ...decided, reasons: { deleted_restorable: 1, purged: 1 } }]);
+    // As an earlier release has left the row.
+    await sql(
+      "update entra_sync.changes set after = null where kind = 'removal.approved' and not jsonb_exists(after, 'reason')",
+    );
+    expect(await decisions()).toMatchObject([{ ...decided, reasons: { deleted_restorable: 1, purged: 1 } }]);
+    await purge(person(1));
+    expect(await decisions()).toMatchObject([{ ...decided, reasons: { purged: 2 } }]);
+    expect((await cli('removals', 'history', 'Contoso')).stdout).toContain('purged since, with the reason (2)');
+    const { skipped } = await json('removals', 'undo', 'Contoso', '--list', listId);
+    expect(skipped).toMatchObject([{ what: 'account', name: null, reason: 'purged' }]);
+  });
+
   test('a refusal is one line', async () => {
     const refused: [string[], RegExp][] = [
       [['--cycle', '1', '--list', '1'], /either --cycle or --list/],

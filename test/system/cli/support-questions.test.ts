@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { assign, assigning, putItem, putSlot, type Target } from '../../../src/store/accounts/assignments.ts';
 import { findGroups } from '../../../src/store/accounts/history.ts';
 import { readAccount } from '../../../src/store/tenants/status.ts';
-import { runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -113,4 +113,30 @@ test('whose items a rule would change, and that asking changes none', async () =
     [''],
   ]);
   expect(await answerTo('assignments', 'preview', ...rule)).toEqual(told);
+});
+
+test('a command that is offered for a word runs nothing in the shell that it is copied into', async () => {
+  const word = '$(id) `id`';
+  const asked = [
+    ['edit', word, 'faxNumber=1'],
+    ['edit', word, '--undo', 'x'],
+    ['managers', word],
+    ['person', 'export', word],
+    ['restore', word],
+    ['changes', '--account', word],
+    ['items', 'show', 'banner', 'one', '--for', word],
+    ['assignments', 'explain', word, 'banner'],
+    ['assignments', 'assign', 'Contoso', 'banner', 'one', '--account', word],
+    ['assignments', 'assign', 'Contoso', 'banner', 'one', '--group', word],
+  ];
+  for (const words of asked) {
+    const { code, stderr } = await runCli(words, { DATABASE_URL: world.url });
+    expect([code, stderr], words.join(' ')).toEqual([2, expect.stringContaining(`'${word}'`)]);
+    expect(stderr).not.toContain(`"${word}"`);
+  }
+});
+
+test('explain refuses to ask Entra ID for a time that is gone', async () => {
+  const asked = await runCli(['explain', 'dan@contoso.example', '--ask', '--at', '1d'], { DATABASE_URL: world.url });
+  expectOneLine(asked, 2, /--ask reads the user as it is now, and --at shows a time that is gone/);
 });

@@ -15,6 +15,10 @@ import { verify } from '../../support/verify.ts';
 const mark = 'quagmire';
 const mail = `${mark}@contoso.example`;
 
+/** Makes every answer about a user unreadable. */
+const broken = (id: string) => (_: string, value: { id?: string } | null) =>
+  value?.id === id && 'accountEnabled' in value ? { ...value, accountEnabled: 'perhaps' } : value;
+
 /** A tenant in which user 0 bears the mark in all values, is edited, acts, and is in two groups. */
 async function markedWorld() {
   const opened = await groupsWorld({ Outer: ['Inner'], Inner: [0, 1] }, { users: 5, name: 'Contoso' });
@@ -137,10 +141,48 @@ test('rule 34: a removed account, one made by hand and one whose removal is held
   expect(last.stdout).toContain('is erased');
   expect(last.stdout).not.toContain('still showed');
   expect(await rows(database, 'select from entra_sync.accounts where removed_at is not null')).toEqual([]);
+  expect(await placesOf(database, person(2))).toEqual([]);
   tenant.restoreUser(person(2));
   await world.cycle();
   expect((await accountsOf(database, tenant.tenantId))[person(2)]).toBeUndefined();
   await expectSound(database, tenant.tenantId);
+});
+
+test('rule 34: no row has the id of an erased user that Entra ID deletes afterwards, or that cannot be read', async () => {
+  const { world, tenant, person, id, other, cli } = await markedWorld();
+  const { database } = world;
+  const erase = async (account: string) =>
+    expect((await cli('person', 'erase', account, '--confirm', (await nameOf(account)) ?? '')).code).toBe(0);
+  const nameOf = async (account: string) =>
+    (
+      await rows<{ name: string }>(
+        database,
+        "select profile ->> 'displayName' as name from entra_sync.accounts where account_id = :account",
+        { account },
+      )
+    )[0]?.name;
+  await erase(id);
+  await erase(other);
+  tenant.deleteUser(person(0));
+  world.simulator.transform((_, body) => JSON.parse(JSON.stringify(body, broken(person(1)))));
+  tenant.updateUser(person(1), { jobTitle: 'Captain' });
+  await world.cycle();
+  expect(await placesOf(database, person(0))).toEqual([]);
+  expect(await placesOf(database, person(1))).toEqual([]);
+  // Those of a release that kept them go with the next full round. Graph's member lists are kept as they are.
+  await database.raw(
+    `insert into entra_sync.deleted_strangers (tenant_id, stream, entra_object_id) select :tenant, 'users', :deleted`,
+    { tenant: tenant.tenantId, deleted: person(0) },
+  );
+  await database.raw(
+    `insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) select :tenant, 'users', :broken, 'x'`,
+    { tenant: tenant.tenantId, broken: person(1) },
+  );
+  await world.cycle({ resync: true });
+  const members = ['member_groups.member_object_id', 'memberships.member_object_id'];
+  expect(await placesOf(database, person(0))).toEqual([]);
+  expect(await placesOf(database, person(1))).toEqual(members);
+  expect((await cli('explain', person(0))).stdout).not.toContain('an account is created when it is restored there');
 });
 
 test('rule 34: names that the person had before are erased too, as the actor of others’ edits as well', async () => {

@@ -81,10 +81,19 @@ const changes: Record<string, SettingsDocument> = {
     fields: { jobTitle: { from: { join: ['jobTitle', 'department'], with: ', ' }, owner: 'directory' } },
   },
   'a narrower scope': { scope: { userType: ['Guest'] } },
+  'a narrower scope, and a field that assignments go by': {
+    scope: { userType: ['Guest'] },
+    fields: { jobTitle: { owner: 'directory' } },
+  },
   'only enabled people': { scope: { accountEnabled: true } },
   'disabled people are removed': { disabledAccounts: 'remove' },
   'disabled people are as others': { disabledAccounts: 'ignore' },
 };
+
+// An account that gets other items by the change has a change row of these too.
+const assignByTitle = `
+select directory.put_slot(:tenant, 'banner', 1, null, 'ann'), directory.put_item(:tenant, 'banner', 'one', null, null, 'ann'),
+       directory.assign(:tenant, 'banner', 'one', '{"field": "jobTitle", "in": ["Own Title"]}', '{}', 'ann')`;
 
 test.each(Object.entries(changes))('rule 17: the preview of %s matches the change', async (_what, document) => {
   const world = await openWorld({ users: 14 });
@@ -96,6 +105,7 @@ test.each(Object.entries(changes))('rule 17: the preview of %s matches the chang
   await edit(world, first, { jobTitle: 'Own Title', mobilePhone: null });
   await edit(world, second, { jobTitle: 'Another' });
   await edit(world, third, { mobilePhone: '+1 555', pronouns: 'they' });
+  await rows(world.database, assignByTitle, { tenant: tenant.tenantId });
   const before = await accounts(world);
   const versions = await rows(world.database, 'select version from entra_sync.settings order by 1');
   const preview = await change(world, document, true);
