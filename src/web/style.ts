@@ -50,7 +50,9 @@ span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; heigh
 .facts b { display: block; font-size: 1.35rem; line-height: 1.2; font-weight: 600; }
 .facts span { color: var(--soft); font-size: var(--small); }
 .acts { display: flex; flex-wrap: wrap; gap: var(--s2); align-items: center; margin: var(--s4) 0; }
-.acts form { display: contents; }
+.acts form, .row-acts form { display: contents; }
+.row-acts { display: flex; flex-wrap: wrap; gap: 0 var(--s2); align-items: baseline; }
+.row-acts a { padding: .2rem .3rem; text-decoration: none; font-weight: 500; }
 .tabs { display: flex; flex-wrap: wrap; gap: var(--s2) var(--s4); margin: var(--s4) 0; border-bottom: 1px solid var(--line); }
 .tabs a { color: var(--soft); text-decoration: none; padding: .3rem 0; }
 .tabs a[aria-current] { color: var(--ink); font-weight: 600; box-shadow: 0 2px 0 var(--accent); }
