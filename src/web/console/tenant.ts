@@ -16,7 +16,9 @@ import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { csvLink, listTable } from '../table.ts';
 import { cycleChanges, cycleColumns, cycleFailed } from './cycle-words.ts';
+import { fieldLabels } from './field-labels.ts';
 import { permissionsOf } from './permissions.ts';
+import { settingsSummary } from './settings-summary.ts';
 import { actsOfPage } from './tenant-acts.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
@@ -37,9 +39,10 @@ export const tenantPage = page({
       streams: await readStreams(read, tenant.tenant_id),
       counts: await countTenant(read, tenant.tenant_id),
       stored: await storedSettings(read, tenant.tenant_id),
+      labels: await fieldLabels(read, tenant.tenant_id),
     };
   },
-  render: ({ tenant, cycles, streams, counts, stored }, view) => ({
+  render: ({ tenant, cycles, streams, counts, stored, labels }, view) => ({
     title: tenant.name,
     section: 'tenants',
     content: html`${tenantHead(view, tenant, '')}
@@ -51,7 +54,8 @@ ${facts(tenant, counts, view)}
 ${cycles.length === 0 ? html`<p class="empty">No cycle has run yet. A worker runs the first one as soon as it sees the tenant.</p>` : html`${cyclesOf(tenant, cycles, view)}${csvLink(view, `${view.path}/cycles.csv`)}`}
 <h2>Streams</h2>
 ${streams.length === 0 ? html`<p class="empty">Nothing is read yet.</p>` : listTable('Streams', streamColumns(view.now), streams)}
-${permissionsOf(tenant, stored, view)}`,
+${permissionsOf(tenant, stored, view)}
+${settingsSummary(view, stored, labels)}`,
   }),
 });
 
