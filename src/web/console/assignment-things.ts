@@ -69,7 +69,8 @@ ${shared(item, 'item')}
 ${postForm(
   view,
   view.path,
-  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}<div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
+  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}${itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' })}
+<div><div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
 ${nameLine(view, 'item', item?.item)}
 ${line(view, { id: 'title', label: 'Title', under: 'For people.', stored: item?.title ?? '' })}
 ${fieldLine(
@@ -83,8 +84,7 @@ ${fieldLine(
     html`<textarea id="html" name="html" rows="10" spellcheck="false" autocomplete="off"${more}>
 ${typedText(view.form, 'html') ?? item?.html ?? ''}</textarea>`,
 )}${dropBox(item, view, 'item')}</div>
-${itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' })}
-${lookButtons(view.form)}`,
+${lookButtons(view.form)}</div>`,
 )}`,
   }),
 });

@@ -2,7 +2,7 @@
 import { loadDefaults } from '../../settings/settings.ts';
 import type { StoredVersion } from '../../store/settings/versions.ts';
 import { describeOthers, type SettingInForce, settingsBeyondShipped } from '../../words/settings-beyond-shipped.ts';
-import { type Html, html } from '../html.ts';
+import { type Html, html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
 import type { FieldLabels } from './field-labels.ts';
@@ -13,10 +13,10 @@ const shownSettings = 30;
 export function settingsSummary(view: View<unknown>, stored: readonly StoredVersion[], labels: FieldLabels): Html {
   const all = settingsBeyondShipped(loadDefaults(), stored, labels);
   const shown = all.slice(0, shownSettings);
+  const table = shown.length === 0 ? nothing : listTable('Settings in force', columns, shown);
   const settings = html`<a href="${view.href(`/console/t/${view.params.tenant}/settings`)}">All settings</a>`;
-  const words = html`${describeOthers(shown, all)} ${settings}`;
   return html`<h2 id="settings">Settings in force</h2>
-${shown.length === 0 ? html`<p class="empty">${words}</p>` : listTable('Settings in force', columns, shown, words)}`;
+${table}<p class="${shown.length === 0 ? 'empty' : 'crumb'}">${describeOthers(shown, all)} ${settings}</p>`;
 }
 
 const columns: readonly Column<SettingInForce>[] = [
