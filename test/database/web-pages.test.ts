@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { rows } from '../../src/store/database/pool.ts';
+import { inTransaction, rows } from '../../src/store/database/pool.ts';
 import { access, type Route } from '../../src/web/access.ts';
 import { html } from '../../src/web/html.ts';
 import { fallbackOf } from '../../src/web/language.ts';
@@ -19,6 +19,7 @@ const lines: Record<string, readonly string[]> = {
   'GET /test': ['ops_read'],
   'GET /test/t/:tenant/person': ['ops_read', 'admin'],
   'POST /test/t/:tenant/act': ['ops_act', 'admin'],
+  'POST /test/t/:tenant/late': ['admin'],
 };
 Object.assign(access, lines);
 const route = (name: string) => name as Route;
@@ -66,12 +67,29 @@ const act = action({
   again: personPage,
 });
 
+// A long act, in the ways that statements run: in a transaction that has written, alone, and behind a lock.
+const late = action({
+  route: route('POST /test/t/:tenant/late'),
+  form: { count: z.string(), way: z.enum(['written', 'alone', 'locked', 'in time']) },
+  audit: 'test.late',
+  statementMs: 200,
+  act: async (database, { query: { way }, params }) => {
+    if (way === 'alone') await rows(database, 'select pg_sleep(20)');
+    await inTransaction(database, async (on) => {
+      await rows(on, "update entra_sync.tenants set name = 'half' where tenant_id = :tenant", params);
+      if (way === 'written') await rows(on, 'select pg_sleep(20)');
+    });
+    return { to: `/test/t/${params.tenant}/person` };
+  },
+  again: personPage,
+});
+
 let web: OwnWeb;
 let tenant: string;
 let foreign: string;
 
 beforeAll(async () => {
-  web = await openWeb([listPage, personPage, act]);
+  web = await openWeb([listPage, personPage, act, late]);
   tenant = await tenantWith(web.store, {});
   foreign = await tenantWith(web.store, {});
 });
@@ -181,6 +199,45 @@ test('a page whose statement takes longer than 3 s says so, and keeps its filter
   expect(status).toBe(503);
   expect(text).toContain('This takes too long');
   expect(text).toContain('href="/test?state=held&amp;wait=20"');
+});
+
+test('an act whose statement takes longer than its time is taken back whole, says so, and keeps what was typed', async () => {
+  const browser = await admin();
+  const nameOf = async () =>
+    (
+      await ask<{ name: string }>(web.store, 'select name from entra_sync.tenants where tenant_id = :tenant', {
+        tenant,
+      })
+    )[0]?.name;
+  const before = await nameOf();
+  const send = (way: string) => browser.post(`/test/t/${tenant}/late`, { way, count: '17' });
+  for (const way of ['written', 'alone']) {
+    const { status, text } = await send(way);
+    expect([way, status, text.includes('Nothing was changed.')]).toEqual([way, 503, true]);
+    expect(text).toContain('It took longer than 1 s, and was ended: everything is as it was.');
+    expect(text).toContain('<p>17</p>');
+  }
+  const behind = await inTransaction(web.store.database, async (on) => {
+    await rows(on, 'select from entra_sync.tenants where tenant_id = :tenant for update', { tenant });
+    return send('locked');
+  });
+  expect([behind.status, behind.text.includes('Another transaction held')]).toEqual([503, true]);
+  expect(await nameOf()).toBe(before);
+  expect((await auditOf()).map(({ act, outcome }) => [act, outcome])).toEqual([
+    ...Array.from({ length: 3 }).flatMap(() => [
+      ['test.late', 'failed'],
+      ['person.viewed', null],
+    ]),
+  ]);
+  expect((await send('in time')).status).toBe(303);
+  expect(await nameOf()).toBe('half');
+  // The limit ends with the act: it lies on no connection.
+  const [{ limit } = { limit: '' }] = await ask<{ limit: string }>(
+    web.store,
+    "select current_setting('statement_timeout') as limit",
+  );
+  expect(limit).toBe('0');
+  await ask(web.store, 'update entra_sync.tenants set name = :before where tenant_id = :tenant', { before, tenant });
 });
 
 test('a page writes nothing: its transaction only reads', async () => {

@@ -17,6 +17,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { deciderOf, mayDecide, type Side } from '../../store/settings/deciders.ts';
 import { removalText } from '../../words/removals.ts';
 import { roleFor } from '../access.ts';
+import { longActMs } from '../act-time.ts';
 import { ago, type Html, html, nothing, postForm } from '../html.ts';
 import { action, page, type View } from '../page.ts';
 import { type Column, csvLink, listTable } from '../table.ts';
@@ -141,6 +142,7 @@ export const decideRemovalsAct = action({
       .optional(),
   },
   audit: 'removals.decided',
+  statementMs: longActMs,
   act: async (database, view) => {
     const { list: listId, decision, typed, id: chosen } = view.query;
     const tenantId = view.params.tenant ?? '';
