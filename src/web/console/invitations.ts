@@ -59,7 +59,7 @@ function newForm(view: View<Filled>): Html {
       form,
       { id, label, under: html`${under}` },
       (more) =>
-        html`<input id="${id}" name="${id}" maxlength="${length}" autocomplete="off" value="${typedText(form, id) ?? (id === 'contacts' ? '' : (query[id] ?? ''))}"${more}>`,
+        html`<input type="text" inputmode="${id === 'contacts' ? 'email' : 'text'}" id="${id}" name="${id}" maxlength="${length}" autocomplete="off" value="${typedText(form, id) ?? (id === 'contacts' ? '' : (query[id] ?? ''))}"${more}>`,
     );
   const chosen = typedText(form, 'expires') ?? '7d';
   // A form that was refused keeps its id, and one whose invitation was made gets another.
@@ -76,7 +76,7 @@ ${fieldLine(
   form,
   { id: 'expires', label: 'Valid for' },
   (more) =>
-    html`<select id="expires" name="expires"${more}>${Object.entries(lengths).map(([value, words]) => html`<option value="${value}"${value === chosen ? html` selected` : nothing}>${words}</option>`)}</select>`,
+    html`<select id="expires" name="expires" autocomplete="off"${more}>${Object.entries(lengths).map(([value, words]) => html`<option value="${value}"${value === chosen ? html` selected` : nothing}>${words}</option>`)}</select>`,
 )}</div>
 <div class="acts"><button class="main">Make the link</button></div>`,
   )}`;
@@ -177,7 +177,7 @@ const makeInvitation = action({
 
 function linkPanel(link: string, ref: string, expiresAt: Date, now: Date): Html {
   return html`<div class="panel need" role="status" tabindex="-1"><p>The link for ${ref} ends ${ago(expiresAt, now)}. It is shown this once: send it to the administrator alone.</p>
-<p><label for="link">Link</label> <input id="link" class="wide" readonly value="${link}"></p></div>`;
+<p><label for="link">Link</label> <input type="text" inputmode="text" id="link" class="wide" autocomplete="off" readonly value="${link}"></p></div>`;
 }
 
 const withdraw = action({

@@ -81,7 +81,7 @@ ${
 ${table}
 ${removals.length < list.held ? html`<p class="lead">The first ${count(removals.length)} of ${count(list.held)} are shown; a decision about all is about those that are not shown too.</p>` : nothing}
 <div class="panel"><p>Tick those that you mean, or none for all ${count(list.held)}. Type how many that is, so that a list that has changed meanwhile decides nothing.</p>
-<div class="acts"><label for="typed-${list.list_id}">How many <input id="typed-${list.list_id}" name="typed" inputmode="numeric" autocomplete="off" size="8" maxlength="20" value="${typedIn(view, list)}"></label>
+<div class="acts"><label for="typed-${list.list_id}">How many <input type="text" id="typed-${list.list_id}" name="typed" inputmode="numeric" autocomplete="off" size="8" maxlength="20" value="${typedIn(view, list)}"></label>
 <button name="decision" value="reject">Keep ${list.what === 'membership' ? 'the memberships' : 'them, as manual'}</button>
 <button name="decision" value="approve" class="main">Remove ${list.what === 'membership' ? 'the memberships' : 'them'}</button></div></div>`,
       )

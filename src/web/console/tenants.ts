@@ -97,7 +97,7 @@ function needOf(tenant: ListedTenant, view: View<unknown>): Html {
 
 function searchForm(view: View<unknown>, q: string | undefined): Html {
   return html`<form class="search" role="search" method="get" action="${view.href('/console')}">
-<label for="q">Find a tenant <input type="search" id="q" name="q" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
+<label for="q">Find a tenant <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
 }
 
 const many = (number: number) => (number > mostCounted ? `over ${count(mostCounted)}` : count(number));
