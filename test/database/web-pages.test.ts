@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod';
 import { inTransaction, rows } from '../../src/store/database/pool.ts';
 import { access, type Route } from '../../src/web/access.ts';
-import { html } from '../../src/web/html.ts';
+import { html, markOf } from '../../src/web/html.ts';
 import { fallbackOf } from '../../src/web/language.ts';
 import { action, page } from '../../src/web/page.ts';
 import { position, positionOf } from '../../src/web/query.ts';
@@ -316,6 +316,33 @@ describe('forms', () => {
     const [one, other] = [await admin(), await admin()];
     expect(one.token).not.toBe(other.token);
     expect((await one.post(`/test/t/${tenant}/act`, { count: '1', _token: other.token })).status).toBe(403);
+  });
+
+  test('of an earlier session of the same person come back as they were filled, and those of others do not', async () => {
+    const [one, other] = [await admin(), await admin()];
+    const form = { count: '17', id: ['a', 'b'], _token: other.token, _of: markOf({ actor: `entra:${tenant}/x` }) };
+    const path = `/test/t/${tenant}/act`;
+    const back = await one.post(path, form);
+    expect([back.status, back.text.includes('Your session had ended.')]).toEqual([422, true]);
+    expect(back.text).toContain('<p>17</p><p>a+b</p>');
+    for (const [more, headers] of [
+      [{ _of: markOf({ actor: 'entra:a/b' }) }, {}],
+      [{}, { 'sec-fetch-site': 'cross-site' }],
+    ] as const)
+      expect((await one.post(path, { ...form, ...more }, headers)).status).toBe(403);
+    // The vendor's person says why first, and the form is there after it.
+    const session = { ...ops('act'), actor: `entra:${randomUUID()}/x` };
+    const cookie = await web.cookie(session);
+    const asked = await web.with(cookie).post(path, { ...form, _of: markOf(session) });
+    expect([asked.status, asked.text.includes('A reason first')]).toEqual([422, true]);
+    const [kept = ''] = asked.headers.getSetCookie();
+    await web.with(cookie).post(`/console/t/${tenant}/reason`, { reason: 'a test', to: '/' });
+    const headers = { cookie: `${cookieName}=${cookie}; ${kept.split(';')[0]}` };
+    expect((await web.with(cookie).get(`/test/t/${tenant}/person`, headers)).text).toContain('<p>17</p><p>a+b</p>');
+    expect([acted, (await auditOf()).filter(({ outcome }) => outcome === 'done')]).toMatchObject([
+      0,
+      [{ act: 'people.reason_given' }],
+    ]);
   });
 
   test('lead on by 303, and what does not fit comes back with what was typed', async () => {
