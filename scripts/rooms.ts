@@ -66,6 +66,7 @@ const shows = [
 const engine = [...settings, 'src/credentials.ts', 'src/graph', ...storeRooms, 'src/engine'];
 // The parts of the web know what every page is made of, and nothing of each other; only the server knows the parts.
 const webFiles = [
+  'act-time',
   'html',
   'brand',
   'color',

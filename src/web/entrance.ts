@@ -1,6 +1,7 @@
 // The way into the pages: what an entrance does for a browser without a session.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Viewer } from './access.ts';
+import type { HeldForm } from './entry-pages.ts';
 import type { Content } from './page.ts';
 import type { WebLanguage } from './web-language.ts';
 
@@ -24,9 +25,10 @@ export type Entrance = {
   /** Answers a request without a session. `to`: where it goes on, encoded; else the address that was asked for. */
   ask(request: FastifyRequest, reply: FastifyReply, to?: string): FastifyReply | Promise<FastifyReply>;
   /**
-   * Answers a form that came without a session. `to`: the page that shows the form again; `kept`: with what was typed.
+   * Answers a form that came without a session. `to`: the page that shows the form again, with what was typed; `held`: the
+   * form, where the browser keeps none of it.
    */
-  askAgain(request: FastifyRequest, reply: FastifyReply, to: string, kept: boolean): FastifyReply;
+  askAgain(request: FastifyRequest, reply: FastifyReply, to: string, held: HeldForm | undefined): FastifyReply;
   /** The path that says that there is no session any more. */
   readonly left: string;
   /** Ends the session of a cookie. `reference`: the request's id, for the audit. */

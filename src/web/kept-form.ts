@@ -23,7 +23,7 @@ export function typedOf(given: Readonly<Record<string, unknown>>): SentForm['typ
 
 /** A form that comes back to its page: with which status, and which outcome the audit has. */
 type ComingBack = {
-  readonly outcome: 'previewed' | 'done' | 'conflict' | 'refused';
+  readonly outcome: 'previewed' | 'done' | 'conflict' | 'refused' | 'failed';
   readonly status: number;
   readonly form: SentForm;
   readonly audited?: Omit<Audited, 'act'> | undefined;
@@ -38,8 +38,9 @@ export function comesBack(done: Exclude<Done, { to: string }>, typed: SentForm['
     const form = { typed: {}, problems: [], shown: done.told };
     return { outcome: 'done', status: 200, form, audited: done.audited };
   }
-  const { conflict = false, problems, shown } = done;
+  const { conflict = false, late, problems, shown } = done;
   const form = { typed, problems, conflict, ...(shown && { shown }) };
+  if (late) return { outcome: 'failed', status: 503, form };
   return conflict ? { outcome: 'conflict', status: 409, form } : { outcome: 'refused', status: 422, form };
 }
 

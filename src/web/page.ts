@@ -1,6 +1,6 @@
 // A page or an act of the web, as one file describes it: its query or form, the statements that it calls, its HTML, in
 // that order. serve-pages.ts does the rest for each of them: the session, the table of access (404 for every refusal),
-// the token of forms, the audit, 3 s a statement, escaping, the security headers, 303 after POST.
+// the token of forms, the audit, the time of statements, escaping, the security headers, 303 after POST.
 //
 //   export const tenantsPage = page({
 //     route: 'GET /console',                      a line of access.ts
@@ -23,6 +23,7 @@ import { type Database, rows, type Transaction } from '../store/database/pool.ts
 import { readWithin } from '../store/database/reading.ts';
 import type { ListedWebhook } from '../store/webhooks/webhooks.ts';
 import { mayUse, type Route, type Viewer } from './access.ts';
+import { actMs, inTime } from './act-time.ts';
 import type { Html } from './html.ts';
 import { newsMark } from './news.ts';
 import type { WebLanguage } from './web-language.ts';
@@ -144,10 +145,10 @@ export type Page = {
   empty(asked: Asked): View<unknown>;
 };
 
-/** The way an act ended. `conflict`: what is stored has changed meanwhile (409). */
+/** The way an act ended. `conflict`: what is stored has changed meanwhile (409). `late`: its time was over (503). */
 export type Done =
   | { readonly to: string; readonly audited?: Omit<Audited, 'act'> }
-  | { readonly problems: readonly Problem[]; readonly conflict?: boolean; readonly shown?: Html }
+  | { readonly problems: readonly Problem[]; readonly conflict?: boolean; readonly late?: true; readonly shown?: Html }
   /** Nothing is done: the form comes back with what it would do. */
   | { readonly preview: Html }
   /** It is done, and the page tells once what no other page will. */
@@ -217,10 +218,12 @@ export function action<Fields extends Shape>(description: {
   /** The form has fields with names of their own too; the act reads them as texts. */
   readonly others?: true;
   readonly audit: string;
+  /** The time that a statement of it may take; `actMs` unless it says otherwise. */
+  readonly statementMs?: number;
   readonly act: (database: Database, view: View<Whole<Fields>>) => Promise<Done | undefined>;
   readonly again: Page;
 }): Action {
-  const { route, form, audit, act, again, others } = description;
+  const { route, form, audit, statementMs: ms = actMs, act, again, others } = description;
   const schema = others ? z.looseObject(form) : z.object(form);
   return {
     kind: 'action',
@@ -230,8 +233,10 @@ export function action<Fields extends Shape>(description: {
     act: async (asked) => {
       const parsed = parseForm(schema, asked);
       if ('problems' in parsed) return parsed;
-      const [told] = await rows<{ now: Date }>(asked.database, 'select clock_timestamp() as now');
-      return act(asked.database, viewOf(asked, parsed.values as Whole<Fields>, told?.now ?? new Date()));
+      return inTime(ms, async () => {
+        const [told] = await rows<{ now: Date }>(asked.database, 'select clock_timestamp() as now');
+        return act(asked.database, viewOf(asked, parsed.values as Whole<Fields>, told?.now ?? new Date()));
+      });
     },
   };
 }

@@ -1,8 +1,8 @@
 // A preview: a document of its own that a page of ours shows in a frame. It has neither script nor form, no request leaves it but for
 // pictures of the hosts that the settings name, and only pages of this site may frame it.
 import type { Route } from './access.ts';
-import { type Html, html } from './html.ts';
-import type { Asked, Audited } from './page.ts';
+import { type Html, html, nothing } from './html.ts';
+import type { Asked, Audited, View } from './page.ts';
 
 /** The content of a preview. */
 export type Previewed = {
@@ -35,6 +35,26 @@ export function previewPolicy(images: readonly string[]): string {
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');
+}
+
+/**
+ * Returns the part of a form that shows a preview in a frame. It stands before the fields: on a phone it is closed above them,
+ * on a wide window it is beside them and always open. `shown`: the address of the stored state, `path`: the route that takes
+ * the form. Without `lead` the form is not taken.
+ */
+export function previewDetails(
+  view: View<unknown>,
+  panel: { title: string; show: string; lead: string | undefined; shown: string; path: string; more?: string },
+): Html {
+  const { title, show, lead, shown, path, more } = panel;
+  const form =
+    lead === undefined
+      ? nothing
+      : html`<p class="under">${lead}</p>
+<div class="acts"><button formaction="${view.href(path)}" formtarget="preview" formnovalidate>${show}</button></div>`;
+  return html`<details class="${more === undefined ? '' : `${more} `}preview"><summary>${title}</summary>
+<p class="named">${title}</p>${form}
+<iframe name="preview" title="${title}" src="${shown}" sandbox loading="lazy"></iframe></details>`;
 }
 
 // A link would open a window, which the sandbox refuses: the frame stays where it is.

@@ -6,6 +6,7 @@ import { mayUse, pathOf, type Route, type Viewer, wantsReason } from './access.t
 import type { Answers } from './answers.ts';
 import type { Download } from './download.ts';
 import type { Entrance } from './entrance.ts';
+import { markOf } from './html.ts';
 import { comesBack, keepForm, keptMs, typedOf } from './kept-form.ts';
 import type { Action, Asked, Audited, Page, SentForm } from './page.ts';
 import { bodyOf, isOwnPage } from './part.ts';
@@ -75,7 +76,7 @@ export function actsOf({
       audit(request, asked, [{ accountId, ...more, act: action.audit, detail: { ...more.detail, outcome } }]);
     if (!isFromPage(request, asked.token)) {
       await told('not_from_this_page');
-      return tell(reply, 403, tellings.notFromHere);
+      return answerForeign(request, reply, action, asked);
     }
     const { again } = action;
     if (wantsReason(again, action.route, asked)) {
@@ -100,6 +101,25 @@ export function actsOf({
     return showAgain(request, reply, action.again, asked, form, status);
   }
 
+  /**
+   * Answers a form that this session did not make. One that the same person filled in an earlier session comes back, to be
+   * sent by a press of its button: it may have stayed open in another tab.
+   */
+  async function answerForeign(request: FastifyRequest, reply: FastifyReply, { again }: Action, asked: Asked) {
+    const { _of: of } = bodyOf(request);
+    if (!isOwnPage(request, origin) || of !== markOf(asked.viewer)) return tell(reply, 403, tellings.notFromHere);
+    const typed = typedOf(asked.given);
+    const path = pathOf(again.route, asked.params);
+    if (!mayUse(asked.viewer, again.route, asked.params.tenant)) return notFound(reply);
+    if (wantsReason(again, again.route, asked)) {
+      // The reason comes first, and the form after it.
+      await keepInBrowser(reply, { path, typed });
+      return askReason(reply, again, { ...asked, route: again.route, path, given: {} }, path, 422);
+    }
+    const problems = [{ message: asked.language.texts.forms.sessionEnded }];
+    return showAgain(request, reply, again, asked, { typed, problems }, 422);
+  }
+
   function showAgain(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -113,15 +133,20 @@ export function actsOf({
     return showPage(request, reply, again, { ...asked, route: again.route, path, form }, status);
   }
 
+  async function keepInBrowser(reply: FastifyReply, form: Parameters<typeof keepForm>[1]): Promise<boolean> {
+    const kept = await keepForm(database, form);
+    if (kept !== undefined) reply.setCookie(formCookie, kept, { ...setCookie, maxAge: keptMs / 1000 });
+    return kept !== undefined;
+  }
+
   /** Answers a form without a session: it comes back after the sign-in. */
   async function askAgain(request: FastifyRequest, reply: FastifyReply, { again }: Action) {
     // A page of elsewhere must not fill a form of ours, which the person would then send.
     if (!isOwnPage(request, origin)) return tell(reply, 403, tellings.notFromHere);
     const path = pathOf(again.route, request.params as Record<string, string>);
     const typed = typedOf(bodyOf(request));
-    const kept = await keepForm(database, { path, typed });
-    if (kept !== undefined) reply.setCookie(formCookie, kept, { ...setCookie, maxAge: keptMs / 1000 });
-    return entrance.askAgain(request, reply, path, kept !== undefined);
+    const isKept = await keepInBrowser(reply, { path, typed });
+    return entrance.askAgain(request, reply, path, isKept ? undefined : { action: request.url, typed });
   }
 
   /** Takes the reason for which the vendor's people look at people of a tenant. */

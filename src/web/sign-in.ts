@@ -194,8 +194,8 @@ export function signInEntrance(options: SignInOptions): Entrance {
       });
     },
     ask: (request, reply, to = request.url.slice(base.length)) => reply.redirect(enterAt(to), 303),
-    askAgain: (request, reply, to, kept) =>
-      sendPage(reply, 401, endedPage(languageOf(options.languages, request), enterAt(to), kept)),
+    askAgain: (request, reply, to, held) =>
+      sendPage(reply, 401, endedPage(languageOf(options.languages, request), enterAt(to), held)),
     left: '/left',
     leave: async (value, viewer: Viewer, reference) => {
       await endSession(database, hashOfCookie(value));

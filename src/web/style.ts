@@ -50,7 +50,9 @@ span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; heigh
 .facts b { display: block; font-size: 1.35rem; line-height: 1.2; font-weight: 600; }
 .facts span { color: var(--soft); font-size: var(--small); }
 .acts { display: flex; flex-wrap: wrap; gap: var(--s2); align-items: center; margin: var(--s4) 0; }
-.acts form { display: contents; }
+.acts form, .row-acts form { display: contents; }
+.row-acts { display: flex; flex-wrap: wrap; gap: 0 var(--s2); align-items: baseline; margin: -.2rem -.3rem; }
+.row-acts a { padding: .2rem .3rem; text-decoration: none; font-weight: 500; }
 .tabs { display: flex; flex-wrap: wrap; gap: var(--s2) var(--s4); margin: var(--s4) 0; border-bottom: 1px solid var(--line); }
 .tabs a { color: var(--soft); text-decoration: none; padding: .3rem 0; }
 .tabs a[aria-current] { color: var(--ink); font-weight: 600; box-shadow: 0 2px 0 var(--accent); }
@@ -116,18 +118,20 @@ main.portal > .photo ~ :is(h1, .lead) { display: flow-root; }
 .acts.more small { color: var(--soft); }
 .done { border-left: 4px solid var(--good); padding: var(--s2) var(--s4); background: var(--paper); margin: 0 0 var(--s4); }
 .bar { margin: 0; padding: var(--s2) var(--s5); background: var(--warn); color: var(--paper); }
-.panel > form:has(> .preview) { display: grid; gap: 0 var(--s6); }
-.preview { margin-top: var(--s4); }
 .preview summary { cursor: pointer; font-weight: 600; padding: var(--s2) 0; }
+.preview .named { display: none; }
 .preview .under { color: var(--soft); font-size: var(--small); margin: 0; }
 .preview iframe { display: block; width: 100%; height: 26rem; resize: vertical; background: #ffffff; border: 1px solid var(--edge); border-radius: 6px; }
-@media (min-width: 68rem) {
+form > .preview { margin-bottom: var(--s4); }
+form > .preview + div { min-width: 0; }
+@media (min-width: 68rem) { @supports selector(::details-content) {
   main.portal:has(form > .preview) { max-width: 76rem; }
-  .panel > form:has(> .preview) { grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
-  form > .preview { position: sticky; top: var(--s4); align-self: start; margin-top: 0; }
-  form > .preview summary { padding-top: calc(var(--s3) + .4rem); }
+  form:has(> .preview) { display: grid; gap: 0 var(--s6); grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); reading-flow: grid-columns; }
+  form > .preview { grid-area: 1 / 2; position: sticky; top: var(--s4); align-self: start; margin: 0; }
+  form > .preview + div { grid-area: 1 / 1; }
   .preview::details-content { content-visibility: visible; display: block; block-size: auto; }
-  @supports selector(::details-content) { .preview summary { list-style: none; pointer-events: none; } } }
+  .preview summary { display: none; }
+  .preview .named { display: block; font-weight: 600; margin: 0; padding: calc(var(--s3) + .4rem) 0 var(--s2); } } }
 svg.chart { display: block; max-width: 100%; }
 svg.chart rect { fill: var(--bar); }
 svg.chart rect.last { fill: var(--bar-last); }

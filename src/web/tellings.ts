@@ -58,7 +58,7 @@ export function reasonForm(
 ): Content {
   const form = html`<input type="hidden" name="to" value="${to}">
 <p><label for="reason">Why do you look at people of ${name}?</label></p>
-<p><input id="reason" name="reason" required maxlength="200" autocomplete="off" autofocus></p>
+<p><input type="text" inputmode="text" id="reason" name="reason" required maxlength="200" autocomplete="off" autofocus></p>
 <p><button class="main">Go on</button></p>`;
   return telling(
     'A reason first',

@@ -211,6 +211,15 @@ describe.each(shown)('$name', (view) => {
       ['people?q=ann', 'people found by name'],
     ] as const)
       await at(`${base}/assignments/${path}`, name);
+    await page.goto(`${web.url}${base}/assignments/item?slot=banner&item=spring`);
+    const [frame, field] = [page.locator('iframe'), page.locator('#title')];
+    const isPhone = view.width < 500;
+    // On a phone the fields come first, below the closed preview; on a wide window it is beside them.
+    expect(await frame.isVisible()).toBe(!isPhone);
+    const [shown, first] = [await (isPhone ? page.locator('summary') : frame).boundingBox(), await field.boundingBox()];
+    if (isPhone) expect(shown?.y).toBeLessThan(first?.y ?? 0);
+    else expect(shown?.x).toBeGreaterThan((first?.x ?? 0) + (first?.width ?? 0));
+    await page.goto(`${web.url}${base}/assignments/people?q=ann`);
     await at((await linkIn(page, 'tbody th a')) ?? '', 'why a person gets it');
     await page.goto(`${web.url}${base}/assignments`);
     await at((await linkIn(page, 'tbody th a')) ?? '', 'a rule');

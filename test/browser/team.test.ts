@@ -136,7 +136,7 @@ describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
     const { page, complaints } = await openWindow(view);
     await page.goto(`${portal.url}/team`);
     const drawn = () => page.evaluate('[...document.images].filter((one) => one.naturalWidth === 240).length');
-    await expect.poll(drawn).toBe(3);
+    await expect.poll(drawn, { timeout: 10_000 }).toBe(3);
     await look(page, view, 'team');
     await page.getByRole('link', { name: 'Ann Ödegård' }).click();
     await page.getByRole('heading', { name: 'Ann Ödegård' }).waitFor();
@@ -191,3 +191,49 @@ test('without script, on one’s own page: the preview with what is typed, and n
   await page.reload();
   expect(await page.getByLabel('Job title').inputValue()).toBe('Head of Sales');
 });
+
+// By keyboard the order is that of the eye.
+const stops = async (page: Page, from: Locator, names: readonly string[]) => {
+  await from.focus();
+  for (const name of names) {
+    await page.keyboard.press('Tab');
+    expect(await page.evaluate('document.activeElement.textContent || document.activeElement.id')).toBe(name);
+  }
+};
+
+test('on a phone, without script and by keyboard: the closed preview stands above the fields, and opens', async () => {
+  const { page } = await openWindow(views[3], false);
+  for (const path of ['/me', `/team/${ann}`]) {
+    await page.goto(portal.url + path);
+    const [summary, field] = [page.locator('summary'), page.getByLabel('Mobile phone')];
+    const [above, below] = [await summary.boundingBox(), await field.boundingBox()];
+    expect(above?.y).toBeLessThan(below?.y ?? 0);
+    // Closed, it is one line: a field is seen without scrolling.
+    expect([await page.locator('iframe').isVisible(), (below?.y ?? 0) < views[3].height]).toEqual([false, true]);
+    await stops(page, summary, ['field.mobilePhone', 'field.jobTitle']);
+    await summary.focus();
+    await page.keyboard.press('Enter');
+    await inFrame(page).locator('b.name').waitFor();
+    await page.getByLabel('Job title').fill('Chief of All');
+    await stops(page, summary, ['Show it in the preview']);
+    await page.keyboard.press('Enter');
+    await inFrame(page).locator('td', { hasText: 'Chief of All' }).waitFor();
+  }
+});
+
+test.runIf(isDeep)(
+  'on a wide window the preview is open beside the fields, and comes after them by keyboard',
+  async () => {
+    const { page } = await openWindow(views[0]);
+    for (const path of ['/me', `/team/${ann}`]) {
+      await page.goto(portal.url + path);
+      const [frame, field] = [
+        await page.locator('iframe').boundingBox(),
+        await page.getByLabel('Mobile phone').boundingBox(),
+      ];
+      expect(frame?.x).toBeGreaterThan((field?.x ?? 0) + (field?.width ?? 0));
+      expect(await page.locator('summary').isVisible()).toBe(false);
+      await stops(page, page.locator('button.main', { hasText: 'Save' }), ['Show it in the preview']);
+    }
+  },
+);

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { rows } from '../../src/store/database/pool.ts';
+import { inTransaction, rows } from '../../src/store/database/pool.ts';
 import { access, type Route } from '../../src/web/access.ts';
-import { html } from '../../src/web/html.ts';
+import { html, markOf } from '../../src/web/html.ts';
 import { fallbackOf } from '../../src/web/language.ts';
 import { action, page } from '../../src/web/page.ts';
 import { position, positionOf } from '../../src/web/query.ts';
@@ -19,6 +19,7 @@ const lines: Record<string, readonly string[]> = {
   'GET /test': ['ops_read'],
   'GET /test/t/:tenant/person': ['ops_read', 'admin'],
   'POST /test/t/:tenant/act': ['ops_act', 'admin'],
+  'POST /test/t/:tenant/late': ['admin'],
 };
 Object.assign(access, lines);
 const route = (name: string) => name as Route;
@@ -66,12 +67,29 @@ const act = action({
   again: personPage,
 });
 
+// A long act, in the ways that statements run: in a transaction that has written, alone, and behind a lock.
+const late = action({
+  route: route('POST /test/t/:tenant/late'),
+  form: { count: z.string(), way: z.enum(['written', 'alone', 'locked', 'in time']) },
+  audit: 'test.late',
+  statementMs: 200,
+  act: async (database, { query: { way }, params }) => {
+    if (way === 'alone') await rows(database, 'select pg_sleep(20)');
+    await inTransaction(database, async (on) => {
+      await rows(on, "update entra_sync.tenants set name = 'half' where tenant_id = :tenant", params);
+      if (way === 'written') await rows(on, 'select pg_sleep(20)');
+    });
+    return { to: `/test/t/${params.tenant}/person` };
+  },
+  again: personPage,
+});
+
 let web: OwnWeb;
 let tenant: string;
 let foreign: string;
 
 beforeAll(async () => {
-  web = await openWeb([listPage, personPage, act]);
+  web = await openWeb([listPage, personPage, act, late]);
   tenant = await tenantWith(web.store, {});
   foreign = await tenantWith(web.store, {});
 });
@@ -183,6 +201,45 @@ test('a page whose statement takes longer than 3 s says so, and keeps its filter
   expect(text).toContain('href="/test?state=held&amp;wait=20"');
 });
 
+test('an act whose statement takes longer than its time is taken back whole, says so, and keeps what was typed', async () => {
+  const browser = await admin();
+  const nameOf = async () =>
+    (
+      await ask<{ name: string }>(web.store, 'select name from entra_sync.tenants where tenant_id = :tenant', {
+        tenant,
+      })
+    )[0]?.name;
+  const before = await nameOf();
+  const send = (way: string) => browser.post(`/test/t/${tenant}/late`, { way, count: '17' });
+  for (const way of ['written', 'alone']) {
+    const { status, text } = await send(way);
+    expect([way, status, text.includes('Nothing was changed.')]).toEqual([way, 503, true]);
+    expect(text).toContain('It took longer than 1 s, and was ended: everything is as it was.');
+    expect(text).toContain('<p>17</p>');
+  }
+  const behind = await inTransaction(web.store.database, async (on) => {
+    await rows(on, 'select from entra_sync.tenants where tenant_id = :tenant for update', { tenant });
+    return send('locked');
+  });
+  expect([behind.status, behind.text.includes('Another transaction held')]).toEqual([503, true]);
+  expect(await nameOf()).toBe(before);
+  expect((await auditOf()).map(({ act, outcome }) => [act, outcome])).toEqual([
+    ...Array.from({ length: 3 }).flatMap(() => [
+      ['test.late', 'failed'],
+      ['person.viewed', null],
+    ]),
+  ]);
+  expect((await send('in time')).status).toBe(303);
+  expect(await nameOf()).toBe('half');
+  // The limit ends with the act: it lies on no connection.
+  const [{ limit } = { limit: '' }] = await ask<{ limit: string }>(
+    web.store,
+    "select current_setting('statement_timeout') as limit",
+  );
+  expect(limit).toBe('0');
+  await ask(web.store, 'update entra_sync.tenants set name = :before where tenant_id = :tenant', { before, tenant });
+});
+
 test('a page writes nothing: its transaction only reads', async () => {
   const writing = page({
     route: route('GET /test'),
@@ -259,6 +316,33 @@ describe('forms', () => {
     const [one, other] = [await admin(), await admin()];
     expect(one.token).not.toBe(other.token);
     expect((await one.post(`/test/t/${tenant}/act`, { count: '1', _token: other.token })).status).toBe(403);
+  });
+
+  test('of an earlier session of the same person come back as they were filled, and those of others do not', async () => {
+    const [one, other] = [await admin(), await admin()];
+    const form = { count: '17', id: ['a', 'b'], _token: other.token, _of: markOf({ actor: `entra:${tenant}/x` }) };
+    const path = `/test/t/${tenant}/act`;
+    const back = await one.post(path, form);
+    expect([back.status, back.text.includes('Your session had ended.')]).toEqual([422, true]);
+    expect(back.text).toContain('<p>17</p><p>a+b</p>');
+    for (const [more, headers] of [
+      [{ _of: markOf({ actor: 'entra:a/b' }) }, {}],
+      [{}, { 'sec-fetch-site': 'cross-site' }],
+    ] as const)
+      expect((await one.post(path, { ...form, ...more }, headers)).status).toBe(403);
+    // The vendor's person says why first, and the form is there after it.
+    const session = { ...ops('act'), actor: `entra:${randomUUID()}/x` };
+    const cookie = await web.cookie(session);
+    const asked = await web.with(cookie).post(path, { ...form, _of: markOf(session) });
+    expect([asked.status, asked.text.includes('A reason first')]).toEqual([422, true]);
+    const [kept = ''] = asked.headers.getSetCookie();
+    await web.with(cookie).post(`/console/t/${tenant}/reason`, { reason: 'a test', to: '/' });
+    const headers = { cookie: `${cookieName}=${cookie}; ${kept.split(';')[0]}` };
+    expect((await web.with(cookie).get(`/test/t/${tenant}/person`, headers)).text).toContain('<p>17</p><p>a+b</p>');
+    expect([acted, (await auditOf()).filter(({ outcome }) => outcome === 'done')]).toMatchObject([
+      0,
+      [{ act: 'people.reason_given' }],
+    ]);
   });
 
   test('lead on by 303, and what does not fit comes back with what was typed', async () => {

@@ -9,6 +9,7 @@ import { access, pathOf, type Route } from '../../src/web/access.ts';
 import { consolePages } from '../../src/web/console/pages.ts';
 import { portalPages } from '../../src/web/portal/pages.ts';
 import { isDeep } from '../support/deep.ts';
+import { inputFaults } from '../support/inputs.ts';
 import { type EditStore, openEditStore } from '../support/people-edit.ts';
 import { ask, objectId } from '../support/stage.ts';
 import { ops, serveOn, type Web } from '../support/web.ts';
@@ -146,4 +147,25 @@ test('rule 46: an administrator is answered on no id of another tenant within th
   expect(pages.length).toBeGreaterThan(7);
   for (const route of pages)
     expect([route, (await browser.get(pathOf(route, { ...foreign, tenant: tenantId }))).status]).toEqual([route, 404]);
+});
+
+test('each input of each page says its type, its keyboard and whether a browser fills it', async () => {
+  // support/web.ts refuses a page that has one without: here each page is asked for by a viewer who sees its forms.
+  const { tenant: tenantId = '' } = own;
+  const [operator, manager] = [await web.browser(ops('act')), await web.browser({ tenantId, ...person(7) })];
+  await operator.post(`/console/t/${tenantId}/reason`, { reason: 'a test', to: '/console' });
+  const pages = (Object.keys(access) as Route[]).filter(
+    (route) => /^GET \/(console|me|team)/.test(route) && !route.endsWith('.csv'),
+  );
+  let inputs = 0;
+  for (const route of pages) {
+    const browser = route.startsWith('GET /console') ? operator : manager;
+    const { text } = await browser.get(pathOf(route, own));
+    inputs += text.match(/<(input(?! type="hidden")|textarea|select)\b/g)?.length ?? 0;
+  }
+  expect([pages.length > 35, inputs > 100]).toEqual([true, true]);
+  expect(
+    inputFaults('<input id="a"><input type="text" inputmode="text"><textarea inputmode="text"></textarea><select>'),
+  ).toHaveLength(4);
+  expect(inputFaults('<input type="hidden"><input type="date" autocomplete="off"><input type="radio">')).toEqual([]);
 });

@@ -11,6 +11,7 @@ import { serveWeb } from '../../src/web/server.ts';
 import { beginSession, tokenOfForms } from '../../src/web/session.ts';
 import { readWebLanguages } from '../../src/web/web-language.ts';
 import { freePort } from './free-port.ts';
+import { inputFaults } from './inputs.ts';
 import { openStore, type Store } from './stage.ts';
 
 export type Answer = { status: number; text: string; headers: Headers };
@@ -91,7 +92,11 @@ export async function serveOn(
     const send = async (path: string, init: RequestInit): Promise<Answer> => {
       const headers = { ...(value !== undefined && { cookie: `${cookieName}=${value}` }), ...init.headers };
       const answer = await fetch(url + path, { ...init, redirect: 'manual', headers });
-      return { status: answer.status, headers: answer.headers, text: await answer.text() };
+      const text = await answer.text();
+      // Every page that a test asks for, so that no form is left out: those that come back too.
+      const faults = answer.headers.get('content-type')?.startsWith('text/html') ? inputFaults(text) : [];
+      if (faults.length > 0) throw new Error(`${path} has inputs that lack an attribute: ${faults.join(', ')}`);
+      return { status: answer.status, headers: answer.headers, text };
     };
     return {
       token,

@@ -22,6 +22,8 @@ export type ListedTenant = {
   readonly last_error_message: string | null;
   readonly notice: string | null;
   readonly failing: boolean;
+  /** Failures in a row; one that could not begin has no cycle. */
+  readonly failures: number;
   readonly stale: boolean;
   readonly running: boolean;
   /** At most {@link mostCounted} plus one, which says that there are more. */
@@ -81,9 +83,9 @@ export function listTenants(
        from (
          select t.tenant_id, t.name, t.external_ref, t.status, t.paused, t.provisional, t.held_removals, t.set_aside,
                 t.last_success_at, t.next_cycle_at, t.last_error_code, t.last_error_message, t.notice,
-                (${isOf.failing}) is true as failing, (${isOf.stale}) is true as stale,
+                (${isOf.failing}) is true as failing, (${isOf.stale}) is true as stale, p.failures,
                 coalesce(c.outcome = 'running' and h.alive, false) as running, k.sort_key
-           from directory.tenants t
+           from directory.tenants t join entra_sync.tenants p using (tenant_id)
           cross join lateral (select ${naturally('t.name')} as sort_key) k
            ${lastCycle}
           where (:id::text is null or (k.sort_key, t.tenant_id::text) > (:key::text, :id::text))

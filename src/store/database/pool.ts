@@ -8,6 +8,7 @@ import { askForReadableTimes, connectionTo } from './address.ts';
 import { describeDatabaseError, serverStateOf, sqlState } from './errors.ts';
 import { currentAttempt, type LockPatience, openWaits, type WaitOptions, type Waits } from './lock-waits.ts';
 import { countWhileOpen } from './pool-sizes.ts';
+import { limited, limitedStatements, limitInForce } from './time-limits.ts';
 
 // Users of a database need its errors.
 export { describeDatabaseError, isConnectionLost, serverStateOf, sqlState, throwDefect } from './errors.ts';
@@ -119,6 +120,7 @@ function beginAtOnce(
     made.begin = async (connection) => {
       const attempt = currentAttempt();
       const settings = [limits, limitLocks(attempt?.lockMs ?? waits.eachMs)];
+      settings.push(...limitedStatements());
       if (parts[1]?.mayBeLost) settings.push('set local synchronous_commit = off');
       try {
         const { response } = await made.trxClient.query(connection, ['BEGIN', ...settings, inForce].join('; '));
@@ -139,15 +141,26 @@ export type Bindings = readonly unknown[] | Readonly<Record<string, unknown>>;
 
 /** Runs one statement and returns its rows. knex reads the jsonb operator `?` as a binding: use jsonb_exists. */
 export async function rows<Row>(on: Database | Transaction, sql: string, values: Bindings = []): Promise<Row[]> {
-  const result = await on.raw(sql, values as Knex.RawBinding[]);
-  return result.rows as Row[];
+  return (await raw(on, sql, values)).rows as Row[];
 }
 
 /** Runs one statement and returns the number of rows that it wrote. */
 export async function rowCount(on: Database | Transaction, sql: string, values: Bindings = []): Promise<number> {
-  const result = await on.raw(sql, values as Knex.RawBinding[]);
-  return result.rowCount as number;
+  return (await raw(on, sql, values)).rowCount;
 }
+
+// The limit of a statement is one of its transaction.
+function raw(
+  on: Database | Transaction,
+  sql: string,
+  values: Bindings,
+): Promise<{ rows: unknown[]; rowCount: number }> {
+  if (limitInForce() === undefined || on.isTransaction === true) return asPromise(on, sql, values);
+  return inTransaction(on, (transaction) => asPromise(transaction, sql, values));
+}
+
+const asPromise = async (on: Database | Transaction, sql: string, values: Bindings) =>
+  on.raw(sql, values as Knex.RawBinding[]);
 
 // deadlock_detected and serialization_failure: nothing was changed, so the work can be repeated.
 const retryable = new Set(['40P01', '40001']);
@@ -183,7 +196,7 @@ export async function inTransaction<Answer>(
   { patience, ...begun }: Begun & { readonly patience?: Partial<LockPatience> | undefined } = {},
 ): Promise<Answer> {
   const config: Knex.TransactionConfig & Begun = begun;
-  return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), patience);
+  return patiently(database, () => againAfterDeadlock(() => tellingCause(database, work, config)), limited(patience));
 }
 
 // After the server ended a connection, ROLLBACK fails too.

@@ -1,13 +1,8 @@
 // Reads for a page: one read-only transaction whose statements end after a while, so that no page holds the database.
 import { type Database, inTransaction, rows, sqlState, type Transaction } from './pool.ts';
+import { TooSlow } from './too-slow.ts';
 
-/** A statement of a page was ended after its time. */
-export class TooSlow extends Error {
-  constructor(cause: unknown) {
-    super('a statement of a page took too long', { cause });
-    this.name = 'TooSlow';
-  }
-}
+export { TooSlow } from './too-slow.ts';
 
 // A shorter setting of the role stays.
 const begin = `

@@ -12,6 +12,7 @@ import {
   type Transaction,
   written,
 } from '../database/pool.ts';
+import { withoutLimit } from '../database/time-limits.ts';
 
 const defaultPatienceMs = 10_000;
 
@@ -50,11 +51,12 @@ export async function inReportedTransaction<Answer>(
   } catch (error) {
     if (!begun || !isConnectionLost(error)) throw error;
     // COMMIT is sent only after the last statement's answer.
-    if (!done || !(await wasCommitted(database, receipt, patienceMs))) throw nothingChanged(error);
+    if (!done || !(await withoutLimit(() => wasCommitted(database, receipt, patienceMs)))) throw nothingChanged(error);
   }
   if (!done) throw new Error('the transaction returned nothing');
-  await done.next?.(database);
-  return done.answer;
+  const { next, answer } = done;
+  await withoutLimit(async () => next?.(database));
+  return answer;
 }
 
 type AfterCommit = (database: Database) => Promise<void>;

@@ -1,6 +1,6 @@
 // Invitations to the consent page, the single-use steps of browsers that follow one, and the key that signs links.
 import { randomBytes } from 'node:crypto';
-import { type Database, rowCount, rows, written } from '../database/pool.ts';
+import { type Database, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { forgetExpiredConsents } from './waiting-consents.ts';
 
@@ -48,21 +48,24 @@ export type NewInvitation = {
  * Stores an invitation for a customer. Deletes those that expired more than 30 days ago. Throws `InvitationExists` if there
  * is one with its id.
  */
-export async function createInvitation(database: Database, invitation: NewInvitation): Promise<Invitation> {
-  return inReportedTransaction(database, async (transaction) => {
-    await transaction.raw(forgetExpiredConsents);
-    await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
-    const [created] = await rows<Invitation>(
-      transaction,
-      `insert into entra_sync.invitations (invitation_id, external_ref, name, tenant_id, contacts, actor, expires_at)
+export function createInvitation(database: Database, invitation: NewInvitation): Promise<Invitation> {
+  return inReportedTransaction(database, (transaction) => storeInvitation(transaction, invitation));
+}
+
+/** As {@link createInvitation}, within the caller's transaction. */
+export async function storeInvitation(transaction: Transaction, invitation: NewInvitation): Promise<Invitation> {
+  await transaction.raw(forgetExpiredConsents);
+  await transaction.raw("delete from entra_sync.invitations where expires_at < now() - interval '30 days'");
+  const [created] = await rows<Invitation>(
+    transaction,
+    `insert into entra_sync.invitations (invitation_id, external_ref, name, tenant_id, contacts, actor, expires_at)
        values (coalesce(:invitationId::uuid, gen_random_uuid()), :ref, :name, :tenantId, :contacts, :actor,
                date_trunc('second', clock_timestamp() + :expiresInMs * interval '1 millisecond'))
        on conflict (invitation_id) do nothing returning ${columns}`,
-      { ...invitation, contacts: invitation.contacts ?? [], invitationId: invitation.invitationId ?? null },
-    );
-    if (!created) throw new InvitationExists();
-    return created;
-  });
+    { ...invitation, contacts: invitation.contacts ?? [], invitationId: invitation.invitationId ?? null },
+  );
+  if (!created) throw new InvitationExists();
+  return created;
 }
 
 /** Returns the invitation with this id; undefined if it was withdrawn. */

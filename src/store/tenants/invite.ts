@@ -2,9 +2,10 @@
 import { ExpectedError } from '../../errors.ts';
 import { commandWord } from '../../rules/shell.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
-import type { Database } from '../database/pool.ts';
-import { createInvitation, type Invitation, type NewInvitation } from './invitations.ts';
-import { addTenant, findTenant } from './tenants.ts';
+import type { Database, Transaction } from '../database/pool.ts';
+import { inReportedTransaction } from '../feed/receipts.ts';
+import { type Invitation, type NewInvitation, storeInvitation } from './invitations.ts';
+import { findTenant, registerTenant } from './tenants.ts';
 
 /**
  * Stores an invitation for a customer; the tenant that it names is registered at once, as pending. Throws `tenant_exists` for
@@ -15,22 +16,24 @@ export async function invite(
   defaults: SettingsDocument,
   invitation: NewInvitation,
 ): Promise<Invitation> {
-  if (invitation.tenantId !== null) await registerPending(database, defaults, invitation.tenantId, invitation);
-  return createInvitation(database, invitation);
+  return inReportedTransaction(database, async (transaction) => {
+    if (invitation.tenantId !== null) await registerPending(transaction, defaults, invitation.tenantId, invitation);
+    return storeInvitation(transaction, invitation);
+  });
 }
 
 async function registerPending(
-  database: Database,
+  transaction: Transaction,
   defaults: SettingsDocument,
   tenantId: string,
   { name, ref }: NewInvitation,
 ): Promise<void> {
-  const there = await findTenant(database, tenantId).catch((error: unknown) => {
+  const there = await findTenant(transaction, tenantId).catch((error: unknown) => {
     // The vendor names the tenant here, and that overrides a waiting consent.
     if (error instanceof ExpectedError && ['unknown_name', 'consent_waiting'].includes(error.code)) return undefined;
     throw error;
   });
-  if (!there) return addTenant(database, { tenantId, name: name ?? ref, ref }, defaults);
+  if (!there) return registerTenant(transaction, { tenantId, name: name ?? ref, ref }, defaults);
   if (there.external_ref === ref) return;
   throw new ExpectedError(
     'tenant_exists',

@@ -28,23 +28,27 @@ export type TenantRow = Tenant & {
  * Registers a tenant with the field rules of the installation's settings. Throws `tenant_exists` if it is registered,
  * or another has its name.
  */
-export async function addTenant(
-  database: Database,
-  tenant: { tenantId: string; name: string; ref: string | null },
+export function addTenant(database: Database, tenant: NewTenant, defaults: SettingsDocument): Promise<void> {
+  return inReportedTransaction(database, (transaction) => registerTenant(transaction, tenant, defaults));
+}
+
+export type NewTenant = { readonly tenantId: string; readonly name: string; readonly ref: string | null };
+
+/** As {@link addTenant}, within the caller's transaction. */
+export async function registerTenant(
+  transaction: Transaction,
+  tenant: NewTenant,
   defaults: SettingsDocument,
 ): Promise<void> {
-  await requireFreeName(database, tenant.tenantId, tenant.name);
-  const added = await inReportedTransaction(database, async (transaction) => {
-    await shareSettings(transaction);
-    const count = await rowCount(
-      transaction,
-      `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)
-       on conflict (tenant_id) do nothing`,
-      tenant,
-    );
-    await completeRules(transaction, defaults);
-    return count;
-  });
+  await requireFreeName(transaction, tenant.tenantId, tenant.name);
+  await shareSettings(transaction);
+  const added = await rowCount(
+    transaction,
+    `insert into entra_sync.tenants (tenant_id, name, external_ref) values (:tenantId::uuid, :name, :ref)
+     on conflict (tenant_id) do nothing`,
+    tenant,
+  );
+  await completeRules(transaction, defaults);
   if (added > 0) return;
   throw new ExpectedError('tenant_exists', `tenant ${tenant.tenantId} is already registered`, {
     cure: `entra-sync tenant rename ${tenant.tenantId} --name NAME gives it another name`,
@@ -66,9 +70,9 @@ export async function renameTenant(
   );
 }
 
-async function requireFreeName(database: Database, tenantId: string, name: string): Promise<void> {
+async function requireFreeName(on: Database | Transaction, tenantId: string, name: string): Promise<void> {
   const [taken] = await rows<{ tenant_id: string }>(
-    database,
+    on,
     `select tenant_id from entra_sync.tenants
       where entra_sync.folded(name) = entra_sync.folded(:name) and tenant_id <> :tenantId::uuid`,
     { tenantId, name },

@@ -84,8 +84,8 @@ export function optionInputs(form: SentForm | undefined, zone: string, kept: Kep
   const { starts, ends } = shownTimes(kept, zone);
   const text = (name: string, stored: string) => typedText(form, name) ?? stored;
   const moment = (name: 'starts' | 'ends', stored: typeof starts) => (attributes: Html) =>
-    html`<span class="pair"><input type="date" id="${name}" name="${name}" value="${text(name, stored.day)}"${attributes}>
-<input type="time" id="${name}_time" name="${name}_time" value="${text(`${name}_time`, stored.time)}" aria-label="${name === 'starts' ? 'Begins' : 'Ends'} at this time"></span>`;
+    html`<span class="pair"><input type="date" id="${name}" name="${name}" autocomplete="off" value="${text(name, stored.day)}"${attributes}>
+<input type="time" id="${name}_time" name="${name}_time" autocomplete="off" value="${text(`${name}_time`, stored.time)}" aria-label="${name === 'starts' ? 'Begins' : 'Ends'} at this time"></span>`;
   const except = form ? typedText(form, 'except') === 'yes' : kept.except;
   return html`${fieldLine(
     form,
@@ -95,7 +95,7 @@ export function optionInputs(form: SentForm | undefined, zone: string, kept: Kep
       under: html`The higher one wins among rules with the same kind of target.`,
     },
     (more) =>
-      html`<input id="priority" name="priority" inputmode="numeric" autocomplete="off" value="${text('priority', String(kept.priority))}"${more}>`,
+      html`<input type="text" id="priority" name="priority" inputmode="numeric" autocomplete="off" value="${text('priority', String(kept.priority))}"${more}>`,
   )}
 ${fieldLine(form, { id: 'starts', label: 'Begins', under: html`In ${zone}. Empty: at once; without a time: with the day.` }, moment('starts', starts))}
 ${fieldLine(form, { id: 'ends', label: 'Ends', under: html`In ${zone}. Empty: never; without a time: with the end of that day.` }, moment('ends', ends))}

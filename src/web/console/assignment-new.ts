@@ -84,7 +84,7 @@ function itemSelect(
   return fieldLine(
     view.form,
     { id: 'item', label: 'Item' },
-    (more) => html`<select id="item" name="item"${more}>${options}</select>`,
+    (more) => html`<select id="item" name="item" autocomplete="off"${more}>${options}</select>`,
   );
 }
 
@@ -105,25 +105,26 @@ function targetInputs(
 ${fieldLine(
   form,
   { id: 'group', label: 'Group', under: html`Its name or id. Members through nested groups count.` },
-  (more) => html`<input id="group" name="group" autocomplete="off" value="${value('group', query.group)}"${more}>`,
+  (more) =>
+    html`<input type="text" inputmode="text" id="group" name="group" autocomplete="off" value="${value('group', query.group)}"${more}>`,
 )}
 ${fieldLine(
   form,
   { id: 'people', label: 'People', under: html`${wide ? 'Name, address or id' : 'Name or id'}, one a line.` },
   (more) =>
-    html`<textarea id="people" name="people" rows="3" autocomplete="off"${more}>\n${value('people', query.person)}</textarea>`,
+    html`<textarea inputmode="text" id="people" name="people" rows="3" autocomplete="off"${more}>\n${value('people', query.person)}</textarea>`,
 )}
 ${fieldLine(
   form,
   { id: 'field', label: 'Field' },
   (more) =>
-    html`<select id="field" name="field"${more}>${fields.map((one) => html`<option value="${one.field}"${one.field === value('field') ? html` selected` : nothing}>${one.label}</option>`)}</select>`,
+    html`<select id="field" name="field" autocomplete="off"${more}>${fields.map((one) => html`<option value="${one.field}"${one.field === value('field') ? html` selected` : nothing}>${one.label}</option>`)}</select>`,
 )}
 ${fieldLine(
   form,
   { id: 'values', label: 'is one of', under: html`One value a line; upper and lower case are the same.` },
   (more) =>
-    html`<textarea id="values" name="values" rows="2" autocomplete="off"${more}>\n${value('values')}</textarea>`,
+    html`<textarea inputmode="text" id="values" name="values" rows="2" autocomplete="off"${more}>\n${value('values')}</textarea>`,
 )}</fieldset>`;
 }
 

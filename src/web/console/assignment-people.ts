@@ -40,7 +40,7 @@ export const assignedPeoplePage = page({
     section: 'tenants',
     content: html`${tenantHead(view, tenant, '/assignments', { title: 'Why does a person get what it gets?', crumbs })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="q">Find a person by name <input type="search" id="q" name="q" value="${words}"></label><button>Find</button></form>
+<label for="q">Find a person by name <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${words}"></label><button>Find</button></form>
 ${people.length > 0 ? listTable('People', peopleColumns(view), people) : emptyList(view, words !== '', { q: undefined }, html`Write a part of a name.`)}`,
   }),
 });

@@ -7,6 +7,7 @@ import { AssignmentsChanged, assigningAsSeen, markOfAssignments, refusalOf } fro
 import { isTenant } from '../../store/console/tenants.ts';
 import type { Database, Transaction } from '../../store/database/pool.ts';
 import type { Route } from '../access.ts';
+import { longActMs } from '../act-time.ts';
 import { type Html, html, nothing } from '../html.ts';
 import { type Action, action, type Done, type Page, type Problem, type View } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
@@ -48,6 +49,7 @@ export function assignmentAct<Fields extends Readonly<Record<string, z.ZodType>>
   const { route, form, audit, again, plan } = description;
   return action({
     ...{ route, audit, again },
+    statementMs: longActMs,
     form: { ...form, ...pressed },
     act: async (database, view) => {
       const tenantId = view.params.tenant ?? '';

@@ -43,7 +43,7 @@ ${fieldLine(
   view.form,
   { id: 'winners', label: 'Items each person gets', under: html`1 to 100, the first in order.` },
   (more) =>
-    html`<input id="winners" name="winners" inputmode="numeric" autocomplete="off" value="${typedText(view.form, 'winners') ?? String(slot?.winners ?? 1)}"${more}>`,
+    html`<input type="text" id="winners" name="winners" inputmode="numeric" autocomplete="off" value="${typedText(view.form, 'winners') ?? String(slot?.winners ?? 1)}"${more}>`,
 )}${dropBox(slot, view, 'slot')}</div>
 ${lookButtons(view.form)}`,
 )}`,
@@ -69,7 +69,8 @@ ${shared(item, 'item')}
 ${postForm(
   view,
   view.path,
-  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}<div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
+  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}${itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' })}
+<div><div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
 ${nameLine(view, 'item', item?.item)}
 ${line(view, { id: 'title', label: 'Title', under: 'For people.', stored: item?.title ?? '' })}
 ${fieldLine(
@@ -80,11 +81,10 @@ ${fieldLine(
     under: html`HTML. <code>{{field}}</code> is a value of the profile, <code>{{#field}}…{{/field}}</code> stands only where there is one.`,
   },
   (more) =>
-    html`<textarea id="html" name="html" rows="10" spellcheck="false" autocomplete="off"${more}>
+    html`<textarea inputmode="text" id="html" name="html" rows="10" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(view.form, 'html') ?? item?.html ?? ''}</textarea>`,
 )}${dropBox(item, view, 'item')}</div>
-${itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' })}
-${lookButtons(view.form)}`,
+${lookButtons(view.form)}</div>`,
 )}`,
   }),
 });
@@ -110,7 +110,7 @@ function line(
     view.form,
     { id, label, under: html`${under}` },
     (more) =>
-      html`<input id="${id}" name="${id}" autocomplete="off" value="${typedText(view.form, id) ?? stored}"${more}>`,
+      html`<input type="text" inputmode="text" id="${id}" name="${id}" autocomplete="off" value="${typedText(view.form, id) ?? stored}"${more}>`,
   );
 }
 
@@ -120,7 +120,7 @@ function slotSelect(slots: readonly ListedSlot[], chosen: string | undefined, vi
     view.form,
     { id: 'slot', label: 'Slot' },
     (more) =>
-      html`<select id="slot" name="slot"${more}>${names.map((one) => html`<option${one === chosen ? html` selected` : nothing}>${one}</option>`)}</select>`,
+      html`<select id="slot" name="slot" autocomplete="off"${more}>${names.map((one) => html`<option${one === chosen ? html` selected` : nothing}>${one}</option>`)}</select>`,
   );
 }
 

@@ -91,7 +91,8 @@ ${postForm(
   html`<input type="hidden" name="form" value="move"><div class="panel">${fieldLine(
     form,
     { id: 'to', label: 'To the group', under: html`Its name or id.` },
-    (more) => html`<input id="to" name="to" autocomplete="off" value="${typedText(form, 'to') ?? ''}"${more}>`,
+    (more) =>
+      html`<input type="text" inputmode="text" id="to" name="to" autocomplete="off" value="${typedText(form, 'to') ?? ''}"${more}>`,
   )}</div>
 ${lookButtons(form)}`,
 )}`;

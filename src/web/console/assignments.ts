@@ -42,7 +42,7 @@ ${view.query.done === undefined || view.form ? nothing : html`<p class="done" ro
 <p class="lead">An exception beats everything; then a person before a group, a group before a field, a field before everyone; then the higher priority, then the older rule.</p>
 ${acts(view)}
 <form class="search" role="search" method="get" action="${view.href(`${view.path}/people`)}">
-<label for="q">Why does a person get what it gets? <input type="search" id="q" name="q" placeholder="Part of a name"></label><button>Find</button></form>
+<label for="q">Why does a person get what it gets? <input type="search" inputmode="search" id="q" name="q" autocomplete="off" placeholder="Part of a name"></label><button>Find</button></form>
 ${
   slots.length === 0
     ? html`<p class="empty">There is no slot yet: a kind of thing that people get, such as a banner. ${mayAssign(view) ? html`<a href="${view.href(`${view.path}/slot`)}">Make the first slot</a>` : html`<code>entra-sync slots put banner --title "Banner"</code> makes the first.`}</p>`

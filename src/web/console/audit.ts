@@ -82,10 +82,10 @@ function listOf(found: readonly AuditRow[], view: View<Filter>, ofAll: boolean):
   const last = found.length > shownLines ? found[shownLines - 1] : undefined;
   return html`<form class="search" method="get" action="${view.href(view.path)}">
 ${kind === undefined ? nothing : html`<input type="hidden" name="kind" value="${kind}">`}
-<label for="act">Act <input id="act" name="act" value="${act ?? ''}" placeholder="person.viewed"></label>
-<label for="actor">By <input id="actor" name="actor" value="${actor ?? ''}" placeholder="account:…"></label>
-<label for="since">From <input type="date" id="since" name="since" value="${since ?? ''}"></label>
-<label for="until">To, in UTC <input type="date" id="until" name="until" value="${until ?? ''}"></label>
+<label for="act">Act <input type="text" inputmode="text" id="act" name="act" autocapitalize="none" spellcheck="false" autocomplete="off" value="${act ?? ''}" placeholder="person.viewed"></label>
+<label for="actor">By <input type="text" inputmode="text" id="actor" name="actor" autocapitalize="none" spellcheck="false" autocomplete="off" value="${actor ?? ''}" placeholder="account:…"></label>
+<label for="since">From <input type="date" id="since" name="since" autocomplete="off" value="${since ?? ''}"></label>
+<label for="until">To, in UTC <input type="date" id="until" name="until" autocomplete="off" value="${until ?? ''}"></label>
 <button>Show</button></form>
 ${filterLinks(view, { name: 'kind', label: 'Kind', current: kind }, [
   { value: undefined, label: 'All' },

@@ -36,7 +36,7 @@ ${postForm(
       under: html`One a line, at most ${maxContacts}. Empty: no mail is sent to anyone of ${tenant.name}.`,
     },
     (more) =>
-      html`<textarea id="contacts" name="contacts" rows="5" spellcheck="false" autocomplete="off"${more}>
+      html`<textarea inputmode="email" id="contacts" name="contacts" rows="5" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(view.form, 'contacts') ?? contacts.join('\n')}</textarea>`,
   )}</div>
 <div class="acts"><button class="main">Save</button></div>`,

@@ -19,7 +19,7 @@ export const findPage = page({
     section: 'find',
     content: html`<h1>Find</h1>
 <form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="words">A person or a group, of any tenant <input type="search" id="words" name="q" value="${words}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<label for="words">A person or a group, of any tenant <input type="search" inputmode="search" id="words" name="q" autocomplete="off" value="${words}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
 ${
   words === ''
     ? nothing

@@ -43,7 +43,7 @@ export const groupsPage = page({
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/groups', { title: 'Groups' })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="q">Find a group <input type="search" id="q" name="q" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<label for="q">Find a group <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
 ${filterLinks(view, { name: 'show', label: 'Kind', current: show }, filters)}
 ${
   groups.length === 0

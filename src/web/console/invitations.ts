@@ -21,9 +21,12 @@ import { fieldLine } from './form-parts.ts';
 
 const shownInvitations = 50;
 
+/** A link of a tenant fills the form. */
+const given = z.string().max(200);
+
 export const invitationsPage = page({
   route: 'GET /console/invitations',
-  query: { after: position('number', 'id') },
+  query: { after: position('number', 'id'), ref: given, name: given, tenant: given },
   load: (read, { query }) => listInvitations(read, { after: query.after?.keys ?? null, limit: shownInvitations + 1 }),
   render: (found, view) => {
     const shown = found.slice(0, shownInvitations);
@@ -44,17 +47,19 @@ ${pager(view, view.query.after, last && positionOf([last.sort_key, last.invitati
 
 const lengths = { '1d': '1 day', '7d': '7 days', '30d': '30 days', '90d': '90 days' } as const;
 
-function newForm(view: View<unknown>): Html {
+type Filled = { readonly [Name in 'ref' | 'name' | 'tenant']: string | undefined };
+
+function newForm(view: View<Filled>): Html {
   if (!view.may('POST /console/invitations')) return nothing;
   if (view.consentUrl === undefined)
     return html`<p class="empty">This process does not know where the consent page is served: start it with <code>ENTRA_SYNC_PUBLIC_URL</code>, then invitations can be made here.</p>`;
-  const { form } = view;
-  const line = (id: string, label: string, under: string, length = 200) =>
+  const { form, query } = view;
+  const line = (id: 'ref' | 'name' | 'tenant' | 'contacts', label: string, under: string, length = 200) =>
     fieldLine(
       form,
       { id, label, under: html`${under}` },
       (more) =>
-        html`<input id="${id}" name="${id}" maxlength="${length}" autocomplete="off" value="${typedText(form, id) ?? ''}"${more}>`,
+        html`<input type="text" inputmode="${id === 'contacts' ? 'email' : 'text'}" id="${id}" name="${id}" maxlength="${length}" autocomplete="off" value="${typedText(form, id) ?? (id === 'contacts' ? '' : (query[id] ?? ''))}"${more}>`,
     );
   const chosen = typedText(form, 'expires') ?? '7d';
   // A form that was refused keeps its id, and one whose invitation was made gets another.
@@ -71,7 +76,7 @@ ${fieldLine(
   form,
   { id: 'expires', label: 'Valid for' },
   (more) =>
-    html`<select id="expires" name="expires"${more}>${Object.entries(lengths).map(([value, words]) => html`<option value="${value}"${value === chosen ? html` selected` : nothing}>${words}</option>`)}</select>`,
+    html`<select id="expires" name="expires" autocomplete="off"${more}>${Object.entries(lengths).map(([value, words]) => html`<option value="${value}"${value === chosen ? html` selected` : nothing}>${words}</option>`)}</select>`,
 )}</div>
 <div class="acts"><button class="main">Make the link</button></div>`,
   )}`;
@@ -172,7 +177,7 @@ const makeInvitation = action({
 
 function linkPanel(link: string, ref: string, expiresAt: Date, now: Date): Html {
   return html`<div class="panel need" role="status" tabindex="-1"><p>The link for ${ref} ends ${ago(expiresAt, now)}. It is shown this once: send it to the administrator alone.</p>
-<p><label for="link">Link</label> <input id="link" class="wide" readonly value="${link}"></p></div>`;
+<p><label for="link">Link</label> <input type="text" inputmode="text" id="link" class="wide" autocomplete="off" readonly value="${link}"></p></div>`;
 }
 
 const withdraw = action({

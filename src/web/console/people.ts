@@ -80,10 +80,10 @@ export const peoplePage = page({
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/people', { title: 'People' })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="q">Find a person <input type="search" id="q" name="q" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
 <form class="search" method="get" action="${view.href(view.path)}">${show === undefined ? nothing : html`<input type="hidden" name="show" value="${show}">`}
-<label for="field">Field <input id="field" name="field" value="${field ?? ''}" placeholder="department"></label>
-<label for="value">is <input id="value" name="value" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
+<label for="field">Field <input type="text" inputmode="text" id="field" name="field" autocapitalize="none" spellcheck="false" autocomplete="off" value="${field ?? ''}" placeholder="department"></label>
+<label for="value">is <input type="text" inputmode="text" id="value" name="value" autocomplete="off" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
 ${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
 ${searched && near ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
 ${

@@ -70,7 +70,7 @@ function inputOf(one: ExplainedField, { labels, kinds }: Words, form: SentForm |
 ${
   // An input of one line takes line breaks out.
   /[\r\n]/.test(typed)
-    ? html`<textarea rows="3"${attributes}>\n${typed}</textarea>`
+    ? html`<textarea inputmode="text" rows="3"${attributes}>\n${typed}</textarea>`
     : html`<input${inputKind(kinds.get(one.field))}${attributes} value="${typed}">`
 }
 <input type="hidden" name="was.${one.field}" value="${was}">

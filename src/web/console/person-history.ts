@@ -40,7 +40,7 @@ export const personHistoryPage = page({
     title: `What happened · ${nameOf(account)}`,
     section: 'tenants',
     content: html`${personHead(view, { tenant, account }, '/history')}
-<form class="search" method="get" action="${view.href(view.path)}"><label for="at">As it was on, in UTC <input type="date" id="at" name="at" value="${view.query.at ?? ''}"></label><button>Show</button>${view.query.at === undefined ? nothing : html`<a class="button" href="${view.here({ at: undefined })}">Now</a>`}</form>
+<form class="search" method="get" action="${view.href(view.path)}"><label for="at">As it was on, in UTC <input type="date" id="at" name="at" autocomplete="off" value="${view.query.at ?? ''}"></label><button>Show</button>${view.query.at === undefined ? nothing : html`<a class="button" href="${view.here({ at: undefined })}">Now</a>`}</form>
 ${view.query.done === undefined || view.form ? nothing : html`<p class="done" role="status">The edit is taken back.</p>`}
 ${past === undefined ? nothing : asItWas(past, view.query.at ?? '', names.labels)}
 <h2>What happened</h2>

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { count } from '../../rules/numbers.ts';
 import { type DecidedRemovals, decidedRemovals } from '../../store/commit/removal-lists.ts';
 import { removalText } from '../../words/removals.ts';
+import { longActMs } from '../act-time.ts';
 import { ago, type Html, html, nothing, postForm } from '../html.ts';
 import { action, page, type View } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
@@ -69,6 +70,7 @@ export const undoList = action({
   route: 'POST /console/t/:tenant/removals/:list/undo',
   form: pressed,
   audit: 'removals.undone',
+  statementMs: longActMs,
   act: async (database, view) => {
     const { tenant: tenantId = '', list = '' } = view.params;
     if (!isNumber(list) || (await decidedRemovals(database, tenantId, 1, list)).length === 0) return undefined;

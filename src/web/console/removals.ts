@@ -17,6 +17,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { deciderOf, mayDecide, type Side } from '../../store/settings/deciders.ts';
 import { removalText } from '../../words/removals.ts';
 import { roleFor } from '../access.ts';
+import { longActMs } from '../act-time.ts';
 import { ago, type Html, html, nothing, postForm } from '../html.ts';
 import { action, page, type View } from '../page.ts';
 import { type Column, csvLink, listTable } from '../table.ts';
@@ -80,7 +81,7 @@ ${
 ${table}
 ${removals.length < list.held ? html`<p class="lead">The first ${count(removals.length)} of ${count(list.held)} are shown; a decision about all is about those that are not shown too.</p>` : nothing}
 <div class="panel"><p>Tick those that you mean, or none for all ${count(list.held)}. Type how many that is, so that a list that has changed meanwhile decides nothing.</p>
-<div class="acts"><label for="typed-${list.list_id}">How many <input id="typed-${list.list_id}" name="typed" inputmode="numeric" autocomplete="off" size="8" maxlength="20" value="${typedIn(view, list)}"></label>
+<div class="acts"><label for="typed-${list.list_id}">How many <input type="text" id="typed-${list.list_id}" name="typed" inputmode="numeric" autocomplete="off" size="8" maxlength="20" value="${typedIn(view, list)}"></label>
 <button name="decision" value="reject">Keep ${list.what === 'membership' ? 'the memberships' : 'them, as manual'}</button>
 <button name="decision" value="approve" class="main">Remove ${list.what === 'membership' ? 'the memberships' : 'them'}</button></div></div>`,
       )
@@ -141,6 +142,7 @@ export const decideRemovalsAct = action({
       .optional(),
   },
   audit: 'removals.decided',
+  statementMs: longActMs,
   act: async (database, view) => {
     const { list: listId, decision, typed, id: chosen } = view.query;
     const tenantId = view.params.tenant ?? '';

@@ -11,8 +11,8 @@ type Act = 'sync' | 'pause' | 'resume' | 'retry' | 'acknowledge';
 
 const refused = { problems: [{ message: 'The tenant is disconnected: reconnect it, then ask again.' }] };
 
-const toTenant = (tenantId: string): Done => ({ to: `/console/t/${tenantId}` });
-const toAsked = (tenantId: string): Done => ({ to: `/console/t/${tenantId}?done=asked` });
+const toTenant = (tenantId: string, done: string): Done => ({ to: `/console/t/${tenantId}?done=${done}` });
+const toAsked = (tenantId: string) => toTenant(tenantId, 'asked');
 
 function act(
   name: Act,
@@ -42,15 +42,15 @@ export const scheduleActs: readonly Action[] = [
   }),
   act('pause', 'tenant.paused', async (database, tenantId) => {
     await setPaused(database, [tenantId], true);
-    return toTenant(tenantId);
+    return toTenant(tenantId, 'paused');
   }),
   act('resume', 'tenant.resumed', async (database, tenantId) => {
     await setPaused(database, [tenantId], false);
-    return toTenant(tenantId);
+    return toTenant(tenantId, 'resumed');
   }),
   act('retry', 'tenant.retried', async (database, tenantId) => ifAny(await makeDue(database, [tenantId]), tenantId)),
   act('acknowledge', 'tenant.acknowledged', async (database, tenantId) => {
     await acknowledge(database, tenantId);
-    return toTenant(tenantId);
+    return toTenant(tenantId, 'acknowledged');
   }),
 ];

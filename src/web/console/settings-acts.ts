@@ -7,6 +7,7 @@ import type { SettingsDocument } from '../../settings/settings.ts';
 import { isTenant } from '../../store/console/tenants.ts';
 import type { Database, Transaction } from '../../store/database/pool.ts';
 import { storedSettings } from '../../store/settings/versions.ts';
+import { longActMs } from '../act-time.ts';
 import { type Action, action, type Problem } from '../page.ts';
 import { pressed } from './form-parts.ts';
 import { settingsPage } from './settings.ts';
@@ -41,6 +42,7 @@ function settingsAct(
     // Fields, lists and files have names of their own.
     others: true,
     audit: 'settings.changed',
+    statementMs: longActMs,
     act: async (database: Database | Transaction, view) => {
       const tenantId = view.params.tenant ?? '';
       if (!(await isTenant(database, tenantId))) return undefined;

@@ -85,14 +85,14 @@ function editedColumns({ merged, labels }: InForce, form: SentForm | undefined):
       title: 'Owner',
       cell: ({ field }) => {
         const chosen = typedText(form, `owner.${field}`) ?? ownerOf(merged, field);
-        return html`<select id="owner.${field}" name="owner.${field}" aria-label="Owner of ${field}">${owners.map((one) => option(one, one, chosen))}</select>`;
+        return html`<select id="owner.${field}" name="owner.${field}" autocomplete="off" aria-label="Owner of ${field}">${owners.map((one) => option(one, one, chosen))}</select>`;
       },
     },
     {
       title: 'May edit',
       cell: ({ field }) => {
         const chosen = typedText(form, `editors.${field}`) ?? editorsOf(merged, field);
-        return html`<select id="editors.${field}" name="editors.${field}" aria-label="May edit ${field}">${Object.entries(editors).map(([value, label]) => option(value, label, chosen))}</select>`;
+        return html`<select id="editors.${field}" name="editors.${field}" autocomplete="off" aria-label="May edit ${field}">${Object.entries(editors).map(([value, label]) => option(value, label, chosen))}</select>`;
       },
     },
   ];
@@ -149,7 +149,7 @@ export function scopeForm(view: View<unknown>, inForce: InForce): Html {
         form,
         { id, label },
         (more) =>
-          html`<select id="${id}" name="${id}"${more}>${Object.entries(choices).map(([one, words]) => option(one, words, value(id)))}</select>`,
+          html`<select id="${id}" name="${id}" autocomplete="off"${more}>${Object.entries(choices).map(([one, words]) => option(one, words, value(id)))}</select>`,
       );
     const include = { include: 'taken', exclude: 'left out' };
     return html`<div class="panel">
@@ -168,7 +168,7 @@ function listArea(form: SentForm | undefined, id: string, stored: string, value:
     form,
     { id, label, under: html`${under}` },
     (more) =>
-      html`<textarea id="${id}" name="${id}" rows="3" spellcheck="false" autocomplete="off"${more}>
+      html`<textarea inputmode="text" id="${id}" name="${id}" rows="3" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${value}</textarea>`,
   );
 }
@@ -186,7 +186,7 @@ export function portalForm(view: View<unknown>, inForce: InForce): Html {
         form,
         { id: 'portal', label: 'Portal', under: html`YAML, as under portal in a settings file.` },
         (more) =>
-          html`<textarea id="portal" name="portal" rows="5" spellcheck="false" autocomplete="off"${more}>
+          html`<textarea inputmode="text" id="portal" name="portal" rows="5" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(form, 'portal') ?? stringify(portal).trimEnd()}</textarea>`,
       )}</div>`,
   )}`;
@@ -213,7 +213,7 @@ export function rolesForm(view: View<unknown>, inForce: InForce): Html {
           form,
           { id: name, label, under: html`${words} Name or object id of a group, one a line.` },
           (more) =>
-            html`<textarea id="${name}" name="${name}" rows="2" spellcheck="false" autocomplete="off"${more}>
+            html`<textarea inputmode="text" id="${name}" name="${name}" rows="2" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(form, name) ?? stored}</textarea>`,
         );
       })}</div>`,
@@ -233,7 +233,7 @@ ${settingsForm(view, 'file', inForce, (form) => {
     form,
     { id: 'file', label: 'YAML' },
     (more) =>
-      html`<textarea id="file" name="file" rows="8" spellcheck="false" autocomplete="off"${more}>
+      html`<textarea inputmode="text" id="file" name="file" rows="8" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(form, 'file') ?? ''}</textarea>`,
   )}
 ${

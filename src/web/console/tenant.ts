@@ -12,18 +12,24 @@ import {
 } from '../../store/tenants/status.ts';
 import { describeErasure, describeNotice, describeTrouble } from '../../words/trouble.ts';
 import { bars } from '../chart.ts';
-import { ago, type Html, html, nothing, postForm } from '../html.ts';
+import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { csvLink, listTable } from '../table.ts';
 import { cycleChanges, cycleColumns, cycleFailed } from './cycle-words.ts';
+import { fieldLabels } from './field-labels.ts';
 import { permissionsOf } from './permissions.ts';
+import { settingsSummary } from './settings-summary.ts';
+import { actsOfPage } from './tenant-acts.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const cyclesShown = 50;
 
+/** The acts after which the page says what they did. */
+const outcomes = ['asked', 'paused', 'resumed', 'acknowledged'] as const;
+
 export const tenantPage = page({
   route: 'GET /console/t/:tenant',
-  query: { done: z.enum(['asked']) },
+  query: { done: z.enum(outcomes) },
   load: async (read, view) => {
     const tenant = await tenantOf(read, view);
     if (!tenant) return undefined;
@@ -33,23 +39,40 @@ export const tenantPage = page({
       streams: await readStreams(read, tenant.tenant_id),
       counts: await countTenant(read, tenant.tenant_id),
       stored: await storedSettings(read, tenant.tenant_id),
+      labels: await fieldLabels(read, tenant.tenant_id),
     };
   },
-  render: ({ tenant, cycles, streams, counts, stored }, view) => ({
+  render: ({ tenant, cycles, streams, counts, stored, labels }, view) => ({
     title: tenant.name,
     section: 'tenants',
     content: html`${tenantHead(view, tenant, '')}
-${view.query.done === undefined || view.form ? nothing : html`<p class="done" role="status">A cycle is asked for. A worker begins it within seconds; without a worker it waits.</p>`}
+${done(tenant, view)}
 ${troubles(tenant)}
-${acts(tenant, view)}
+${actsOfPage(tenant, view)}
 ${facts(tenant, counts, view)}
 <h2>${cycles.length === 0 ? 'Cycles' : `Last ${plural(cycles.length, 'cycle')}`}</h2>
 ${cycles.length === 0 ? html`<p class="empty">No cycle has run yet. A worker runs the first one as soon as it sees the tenant.</p>` : html`${cyclesOf(tenant, cycles, view)}${csvLink(view, `${view.path}/cycles.csv`)}`}
 <h2>Streams</h2>
 ${streams.length === 0 ? html`<p class="empty">Nothing is read yet.</p>` : listTable('Streams', streamColumns(view.now), streams)}
-${permissionsOf(tenant, stored, view)}`,
+${permissionsOf(tenant, stored, view)}
+${settingsSummary(view, stored, labels)}`,
   }),
 });
+
+function done(
+  { paused, status }: TenantStatus,
+  view: View<{ readonly done: (typeof outcomes)[number] | undefined }>,
+): Html {
+  const outcome = view.query.done;
+  if (outcome === undefined || view.form) return nothing;
+  const says = {
+    asked: `A cycle is asked for. ${paused ? 'It waits until the tenant is resumed.' : 'A worker begins it within seconds; without a worker it waits.'}`,
+    paused: 'Paused. The worker leaves the tenant alone until it is resumed; edits go on.',
+    resumed: `Resumed.${status === 'disconnected' ? '' : ' The worker reads the tenant again as soon as it is due.'}`,
+    acknowledged: 'The mass change is marked as right.',
+  };
+  return html`<p class="done" role="status">${says[outcome]}</p>`;
+}
 
 /** Returns a panel for each trouble and notice, in the words of `status`. */
 function troubles(tenant: TenantStatus): Html {
@@ -58,27 +81,6 @@ function troubles(tenant: TenantStatus): Html {
   return html`${bad === undefined ? nothing : html`<div class="panel need bad"><p>${bad}</p></div>`}${others.map(
     (one) => html`<div class="panel need"><p>${one}</p></div>`,
   )}`;
-}
-
-/** Returns the buttons of what the viewer may do with the tenant as it is. */
-function acts(tenant: TenantStatus, view: View<unknown>): Html {
-  const connected = tenant.status !== 'disconnected';
-  const buttons = [
-    { act: 'sync', label: 'Sync now', shown: connected && !tenant.paused, main: true },
-    { act: 'retry', label: 'Try again now', shown: connected && tenant.failures > 0 },
-    { act: 'pause', label: 'Pause', shown: connected && !tenant.paused },
-    { act: 'resume', label: 'Resume', shown: tenant.paused, main: true },
-    { act: 'acknowledge', label: 'The mass change is right', shown: tenant.notice !== null },
-  ] as const;
-  const allowed = buttons.filter(({ act, shown }) => shown && view.may(`POST /console/t/:tenant/${act}`));
-  if (allowed.length === 0) return nothing;
-  return html`<div class="acts">${allowed.map((one) =>
-    postForm(
-      view,
-      `/console/t/${tenant.tenant_id}/${one.act}`,
-      html`<button${'main' in one ? html` class="main"` : nothing}>${one.label}</button>`,
-    ),
-  )}</div>`;
 }
 
 type Counts = { readonly groups: number; readonly outside: number; readonly memberships: number };

@@ -13,11 +13,12 @@ import {
 } from '../../store/console/tenants.ts';
 import { when } from '../../words/times.ts';
 import { bars } from '../chart.ts';
-import { ago, type Html, html, nothing, postForm } from '../html.ts';
+import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { position, positionOf } from '../query.ts';
 import { csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
 import { firstSteps } from './first-steps.ts';
+import { actsOfRow } from './tenant-acts.ts';
 import { stateWords } from './tenant-frame.ts';
 
 const rowsOfPage = 50;
@@ -96,7 +97,7 @@ function needOf(tenant: ListedTenant, view: View<unknown>): Html {
 
 function searchForm(view: View<unknown>, q: string | undefined): Html {
   return html`<form class="search" role="search" method="get" action="${view.href('/console')}">
-<label for="q">Find a tenant <input type="search" id="q" name="q" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
+<label for="q">Find a tenant <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
 }
 
 const many = (number: number) => (number > mostCounted ? `over ${count(mostCounted)}` : count(number));
@@ -134,7 +135,7 @@ const columns = (view: View<unknown>) => [
     title: 'Last 30 cycles',
     cell: (one: ListedTenant) => (one.bars.length === 0 ? 'none yet' : sparkline(one)),
   },
-  { title: 'Act', cell: (one: ListedTenant) => actOn(one, view) },
+  { title: 'Act', cell: (one: ListedTenant) => actsOfRow(one, view) },
 ];
 
 /** Returns the last error of a failing tenant, and the command that names its cure. */
@@ -142,21 +143,6 @@ const errorOf = ({ failing, name, last_error_message: message }: ListedTenant): 
   failing && message !== null
     ? html`<small class="note">${message}. <code>entra-sync doctor ${commandWord(name)}</code> names the cure.</small>`
     : nothing;
-
-/** Returns the button of what a person would do next with the tenant. */
-function actOn(one: ListedTenant, view: View<unknown>): Html {
-  const [act, label] = one.paused
-    ? (['resume', 'Resume'] as const)
-    : one.failing
-      ? (['retry', 'Try again now'] as const)
-      : (['sync', 'Sync now'] as const);
-  if (one.status === 'disconnected' || !view.may(`POST /console/t/:tenant/${act}`, one.tenant_id)) return nothing;
-  return postForm(
-    view,
-    `/console/t/${one.tenant_id}/${act}`,
-    html`<button class="quiet">${label}<span class="hidden"> ${one.name}</span></button>`,
-  );
-}
 
 function sparkline({ name, bars: cycles }: ListedTenant): Html {
   const all = cycles.reduce((sum, one) => sum + one.changes, 0);

@@ -127,7 +127,7 @@ ${
             under: html`A day and a time, in UTC. What was committed since then is sent again.`,
           },
           (more) =>
-            html`<input type="datetime-local" id="from" name="from" required value="${typedText(view.form, 'from') ?? ''}"${more}>`,
+            html`<input type="datetime-local" id="from" name="from" autocomplete="off" required value="${typedText(view.form, 'from') ?? ''}"${more}>`,
         )}</div><div class="acts"><button>Send again</button></div>`,
       )
     : nothing

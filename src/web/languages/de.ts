@@ -19,7 +19,8 @@ export const language: WebLanguage = {
       title: 'Ihre Sitzung ist beendet',
       what: 'Es wurde nichts gespeichert. Melden Sie sich erneut an: {kept}',
       kept: 'das Formular erscheint wieder, wie Sie es ausgefüllt haben, und wird erst gesendet, wenn Sie noch einmal darauf klicken.',
-      lost: 'das Formular ist zu groß, um behalten zu werden. Kopieren Sie vorher, was Sie geschrieben haben.',
+      lost: 'Lassen Sie diese Seite offen, tun Sie es in einem neuen Fenster und gehen Sie dann hier zum Formular zurück. Es ist so, wie Sie es ausgefüllt haben, und wird erst gesendet, wenn Sie seinen Knopf noch einmal drücken.',
+      back: 'Zurück zum Formular',
     },
     refusals: {
       tenant_unknown: {

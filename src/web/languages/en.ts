@@ -18,7 +18,9 @@ export const language = {
       title: 'Your session has ended',
       what: 'Nothing was saved. Sign in again: {kept}',
       kept: 'the form comes back as you filled it, and is sent only when you press its button once more.',
-      lost: 'the form is too large to be kept, so copy what you typed first.',
+      // The form is too large for the browser to keep.
+      lost: 'leave this page open, do it in a new window, and then go back to the form here. It is as you filled it, and is sent only when you press its button once more.',
+      back: 'Back to the form',
     },
     refusals: {
       tenant_unknown: {

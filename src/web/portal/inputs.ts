@@ -76,15 +76,15 @@ function control(field: PersonField, text: string, attributes: Html, isOwn: bool
   switch (widgetOf(field)) {
     case 'list':
     case 'lines':
-      return html`<textarea${attributes}${fill} rows="${Math.min(6, Math.max(2, text.split('\n').length))}"${widgetOf(field) === 'lines' ? most : nothing}>
+      return html`<textarea${attributes}${fill} inputmode="text" rows="${Math.min(6, Math.max(2, text.split('\n').length))}"${widgetOf(field) === 'lines' ? most : nothing}>
 ${text}</textarea>`;
     case 'choice':
-      return html`<select${attributes}>${(['', 'true', 'false'] as const).map(
+      return html`<select${attributes} autocomplete="off">${(['', 'true', 'false'] as const).map(
         (one) =>
           html`<option value="${one}"${one === text ? html` selected` : nothing}>${one === '' ? '' : one === 'true' ? values.yes : values.no}</option>`,
       )}</select>`;
     case 'number':
-      return html`<input${attributes}${fill} inputmode="decimal" value="${text}">`;
+      return html`<input type="text"${attributes}${fill} inputmode="decimal" value="${text}">`;
     default: {
       const { type, mode } = inputs[field.kind];
       // A browser sends no form with a value that does not fit, and what is stored must keep no other field from being saved.

@@ -71,8 +71,9 @@ function ownForm(
   const inputs = mine.map((one) => fieldInput(one, view, underInput(one, view), true));
   const isOwn = (one: PersonField) => one.origin === 'user' && one.mappedFrom !== null;
   const mayAct = view.may('POST /me');
-  const form = html`${first}${stateInput(view, person)}<div><fieldset class="plain"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
-${mayAct ? html`<div class="acts">${save}</div>` : nothing}</div>${previewed ? previewPanel(view, '/me/preview', mayAct) : nothing}`;
+  const form = html`${first}${stateInput(view, person)}${previewed ? previewPanel(view, '/me/preview', mayAct) : nothing}
+<div><fieldset class="plain"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
+${mayAct ? html`<div class="acts">${save}</div>` : nothing}</div>`;
   const more = [
     ...(history.undo ? [undoForm(history.undo, person, view, head)] : []),
     ...(mine.some(isOwn) ? [resetForm(person, view)] : []),

@@ -5,7 +5,7 @@ import type { Route } from '../access.ts';
 import { type Contract, contractPreview, type Within } from '../contract-page.ts';
 import { type Html, html, nothing } from '../html.ts';
 import type { Problem, View } from '../page.ts';
-import type { Preview, Previewed } from '../preview.ts';
+import { type Preview, type Previewed, previewDetails } from '../preview.ts';
 import { isEditable, meaningOf, type Person, readPerson } from './fields.ts';
 import { typedIn } from './inputs.ts';
 import { textsOf } from './language.ts';
@@ -40,13 +40,13 @@ export async function hasPreview(contract: Contract, accountId: string): Promise
   return found.length > 0;
 }
 
-/** Returns the part of a form that shows the preview at `path`, and again with what is typed in the form. */
+/**
+ * Returns the part of a form that shows the preview at `path`, and again with what is typed in the form. It stands before the
+ * fields.
+ */
 export function previewPanel(view: View<unknown>, path: string, mayForm: boolean): Html {
-  const { preview } = textsOf(view);
-  const button = html`<div class="acts"><button formaction="${view.href(path)}" formtarget="preview" formnovalidate>${preview.show}</button></div>`;
-  return html`<details class="preview"><summary>${preview.title}</summary>
-${mayForm ? html`<p class="under">${preview.lead}</p>${button}` : nothing}
-<iframe name="preview" title="${preview.title}" src="${view.href(path)}" sandbox loading="lazy"></iframe></details>`;
+  const { title, lead, show } = textsOf(view).preview;
+  return previewDetails(view, { title, show, lead: mayForm ? lead : undefined, shown: view.href(path), path });
 }
 
 /** Describes the preview of one person. `accountOf`: undefined for a 404. */

@@ -56,7 +56,7 @@ export const teamPage = portalPage({
 <p class="lead">${team.lead}</p>
 ${
   isLong
-    ? html`<form class="search" role="search" method="get" action="${view.href('/team')}"><label for="q">${team.find} <input type="search" id="q" name="q" value="${q ?? ''}" maxlength="200" autocomplete="off"></label><button>${team.search}</button></form>`
+    ? html`<form class="search" role="search" method="get" action="${view.href('/team')}"><label for="q">${team.find} <input type="search" inputmode="search" id="q" name="q" value="${q ?? ''}" maxlength="200" autocomplete="off"></label><button>${team.search}</button></form>`
     : nothing
 }
 ${

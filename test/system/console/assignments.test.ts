@@ -283,7 +283,7 @@ test.each(['UTC', 'Europe/Berlin', 'America/New_York'])(
     const { text, status } = await operator.get(at(`/${id}`));
     expect(status).toBe(200);
     const names = ['was', 'starts', 'starts_time', 'ends', 'ends_time'];
-    const shown = names.map((one) => [one, new RegExp(`name="${one}" value="([^"]*)"`).exec(text)?.[1] ?? '']);
+    const shown = names.map((one) => [one, new RegExp(`name="${one}"[^>]* value="([^"]*)"`).exec(text)?.[1] ?? '']);
     const form = { ...blank, form: 'change', ...Object.fromEntries(shown), priority: '3' };
     expect((await press(operator, at(`/${id}/change`), form)).done.status).toBe(303);
     expect(await rules()).toMatchObject([{ priority: 3, ...kept[0] }]);

@@ -45,6 +45,10 @@ test('a link is shown once, leads to the consent page, and a second press makes 
   expect(await made()).toMatchObject([
     { external_ref: nasty, tenant_id: null, actor: expect.stringMatching(/^entra:/) },
   ]);
+  // Refused, it leaves no half of itself: the tenant that it names is not registered.
+  const named = randomUUID();
+  expect((await operator.post(page, { ...sent, tenant: named })).status).toBe(409);
+  expect(await ask(web.store, 'select from directory.tenants where tenant_id = :named', { named })).toEqual([]);
   const list = await operator.get(page);
   expect(list.text).toContain('&lt;b&gt;Bänner');
   for (const text of [list.text, twice.text]) expect(text).not.toMatch(/\/invitation\/|<b>Bänner/);
@@ -55,6 +59,7 @@ test('a link is shown once, leads to the consent page, and a second press makes 
   );
   expect(told).toEqual([
     { act: 'invitation.created', outcome: 'done', ref: nasty },
+    { act: 'invitation.created', outcome: 'conflict', ref: null },
     { act: 'invitation.created', outcome: 'conflict', ref: null },
   ]);
 });

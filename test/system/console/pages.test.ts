@@ -288,6 +288,44 @@ test('the row of a failing tenant says its last error and where the cure is', as
 });
 
 describe('acts', () => {
+  test('the row of a tenant has the acts of its page, by its state and for its viewer', async () => {
+    const of = randomUUID();
+    await addTenant(borrowed.database, { tenantId: of, name: 'Row & Co', ref: 'C-9' }, loadDefaults());
+    const set = (values: string) => ask(`update entra_sync.tenants set ${values} where tenant_id = :of`, { of });
+    const base = `/console/t/${of}`;
+    const rowFor = async (browser: WebBrowser) =>
+      (await browser.get('/console?q=Row+%26+Co')).text.match(/<tbody[\s\S]*<\/tbody>/)?.[0] ?? '';
+    const actsIn = (text: string) =>
+      [...text.matchAll(/(?:form)?action="\/console\/t\/[\w-]{36}\/(\w+)"/g)].map((one) => one[1] ?? '');
+    const row = async () => {
+      const acts = new Set(actsIn(await rowFor(operator)));
+      // The page has the same, with the mass change where there is one.
+      expect(new Set(actsIn((await operator.get(base)).text))).toEqual(acts);
+      return [...acts].join(' ');
+    };
+    expect(await row()).toBe('sync pause');
+    await set("status = 'quarantined', failures = 3");
+    expect(await row()).toBe('sync retry pause');
+    await set("status = 'active', failures = 1");
+    expect(await row()).toBe('sync retry pause');
+    const shown = await rowFor(operator);
+    expect(shown).toMatch(/formaction="[^"]*\/pause">Pause<span class="hidden"> Row &amp; Co<\/span><\/button>/);
+    expect((await operator.post(`${base}/pause`)).headers.get('location')).toBe(`${base}?done=paused`);
+    expect((await operator.get(`${base}?done=paused`)).text).toContain('role="status">Paused. The worker leaves');
+    expect(await row()).toBe('resume');
+    await set("paused = false, status = 'disconnected'");
+    expect(await row()).toBe('');
+    // The link fills the form that invites the tenant's customer for this tenant, whatever its state.
+    const invite = links(await rowFor(operator), '/invitations')[0]?.replaceAll('&amp;', '&') ?? '';
+    const form = (await operator.get(invite)).text;
+    for (const value of ['C-9', 'Row &amp; Co', of]) expect(form).toContain(`value="${value}"`);
+    await set("status = 'active'");
+    expect(await rowFor(await web.browser(ops('read')))).not.toMatch(/<form|<button|invitations/);
+    await set('external_ref = null');
+    expect(links(await rowFor(operator), '/invitations')).toEqual([]);
+    await ask('delete from entra_sync.tenants where tenant_id = :of', { of });
+  });
+
   test('pause, resume and sync now: the same as the verbs, with the actor in the audit', async () => {
     const state = async () =>
       (

@@ -14,7 +14,7 @@ function sectionOf(html: string): string[] {
       .replaceAll(/<[^>]*>/g, ' ')
       .replaceAll(/\s+/g, ' ')
       .trim();
-  const [, section = ''] = html.split('id="permissions"');
+  const [, section = ''] = html.split(/id="permissions"|<h2 id="settings"/);
   return [...section.matchAll(/<tr role="row"><th scope="row".*?<\/tr>|<p.*?<\/p>/gs)].map(([one]) => text(one));
 }
 

@@ -64,6 +64,17 @@ test('owner and editors of a field: shown, stored by the administrator, and noth
     ...before?.document,
     fields: { displayName: { owner: 'user' }, jobTitle: { owner: 'user', editableBy: ['user', 'manager'] } },
   });
+  // The tenant's page tells it in words, with its layer and the way to all settings; to readers too.
+  const { tenantId } = scene;
+  const reader = { tenantId, objectId: randomUUID(), directoryRole: 'reader', actor: 'entra:a/reader' } as const;
+  const overview = (await (await web.browser(reader)).get(`/console/t/${tenantId}`)).text;
+  const section = overview.slice(overview.indexOf('id="settings"'));
+  expect(section).toMatch(
+    RegExp(
+      `Job title: editors<small>fields\\.jobTitle\\.editableBy.*>the person and the manager<.*settings, version ${await version()}<`,
+    ),
+  );
+  expect(section).toContain(`<a href="${page}">All settings</a>`);
   const [row] = await ask<{ kind: string; actor: string }>(
     web.store,
     'select kind, actor from entra_sync.changes where tenant_id = :tenant order by change_id desc limit 1',

@@ -13,7 +13,7 @@ import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
 import { addTenant } from '../../../src/store/tenants/tenants.ts';
 import { access, type Route } from '../../../src/web/access.ts';
 import { consoleFrame } from '../../../src/web/console/frame.ts';
-import { html } from '../../../src/web/html.ts';
+import { html, markOf } from '../../../src/web/html.ts';
 import { action, page } from '../../../src/web/page.ts';
 import { pagesPart } from '../../../src/web/serve-pages.ts';
 import { serveWeb, type WebServer } from '../../../src/web/server.ts';
@@ -35,7 +35,7 @@ const me = page({
   load: async () => ({}),
   render: (_data, { viewer, form, token }) => ({
     title: 'Me',
-    content: html`<pre>${JSON.stringify(viewer)}</pre><p>typed ${typedText(form, 'text') ?? 'nothing'}</p><p>${form?.problems[0]?.message ?? ''}</p><i>${token}</i>`,
+    content: html`<pre>${JSON.stringify(viewer)}</pre><p>typed ${typedText(form, 'text') ?? 'nothing'}</p><p>${form?.problems[0]?.message ?? ''}</p><i>${token}</i><b>${markOf(viewer)}</b>`,
   }),
 });
 const save = action({
@@ -638,12 +638,13 @@ test('a form that comes after the end of its session is there again after the si
   const browser = openBrowser();
   const principal = 'user@vendor.example';
   const token = /<i>(.*)<\/i>/.exec((await signIn(browser, principal)).text)?.[1] ?? '';
+  const [, of = ''] = /<b>(.*)<\/b>/.exec((await browser.open(`${url}/test/me`)).text) ?? [];
   await ask(world, 'delete from entra_sync.sessions');
   const send = (text: string) =>
     browser.ask(`${url}/test/me`, {
       method: 'POST',
       headers: { 'sec-fetch-site': 'same-origin' },
-      body: new URLSearchParams({ _token: token, text }),
+      body: new URLSearchParams({ _token: token, _of: of, text }),
     });
   const ended = await send('what I <typed>');
   expect([ended.status, /Your session has ended/.test(ended.text)]).toEqual([401, true]);
@@ -655,7 +656,26 @@ test('a form that comes after the end of its session is there again after the si
   // Once shown it is gone.
   expect((await browser.open(`${url}/test/me`)).text).toContain('typed nothing');
   await ask(world, 'delete from entra_sync.sessions');
-  expect((await send('x'.repeat(9_000))).text).toContain('too large');
+  // A form that no cookie holds stays in its page, from which it comes back.
+  const large = `<${'x'.repeat(9_000)}`;
+  const held = await send(large);
+  expect([held.status, held.headers.getSetCookie().filter((one) => one.includes('-form='))]).toEqual([401, []]);
+  const inputs = [...held.text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)];
+  const typed = inputs.map(([, name = '', value = '']): [string, string] => [name, value.replaceAll('&lt;', '<')]);
+  expect(held.text).toContain('<form method="post" action="/sync/test/me">');
+  await signIn(browser, principal);
+  const comeBack = () =>
+    browser.ask(`${url}/test/me`, {
+      method: 'POST',
+      headers: { 'sec-fetch-site': 'same-origin' },
+      body: new URLSearchParams(typed),
+    });
+  const back = await comeBack();
+  expect([back.status, back.text.includes(`typed &lt;${large.slice(1)}`)]).toEqual([422, true]);
+  expect(back.text).toContain('Your session had ended.');
+  expect(
+    (await auditOf()).filter(({ act, detail }) => act === 'test.saved' && JSON.stringify(detail).includes('done')),
+  ).toEqual([]);
 });
 
 test('without a session the way back from a form is a page, and never the address of an act', async () => {
