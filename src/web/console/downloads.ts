@@ -1,18 +1,19 @@
 // The lists of tenants, people, groups, changes and the audit as CSV, with the filters of their pages.
-import { z } from 'zod';
 import { type ListedChange, listChanges } from '../../store/console/changes.ts';
-import { groupFilters, type ListedGroup, listGroups } from '../../store/console/groups.ts';
-import { type ListedPerson, listPeople, personFilters } from '../../store/console/people.ts';
-import { isTenant, type ListedTenant, listTenants, mostCounted, tenantFilters } from '../../store/console/tenants.ts';
+import { type ListedGroup, listGroups } from '../../store/console/groups.ts';
+import { type ListedPerson, listPeople } from '../../store/console/people.ts';
+import { isTenant, type ListedTenant, listTenants, mostCounted } from '../../store/console/tenants.ts';
 import type { AuditRow } from '../../store/feed/audit.ts';
 import { type Download, download, isoOf, jsonOf } from '../download.ts';
 import { auditFilters, linesThatFit } from './audit.ts';
 import { changeFilters, filterOf } from './changes.ts';
-import { fieldName } from './people.ts';
+import { groupQuery } from './groups.ts';
+import { personQuery, usualPeople } from './people.ts';
+import { tenantQuery, usualTenants } from './tenants.ts';
 
 const peopleDownload = download({
   route: 'GET /console/t/:tenant/people.csv',
-  query: { show: z.enum(personFilters), field: fieldName, value: z.string().max(200) },
+  query: personQuery,
   name: 'people',
   columns: [
     { title: 'account_id', of: (one: ListedPerson) => one.account_id },
@@ -27,17 +28,17 @@ const peopleDownload = download({
   lot: async (read, { params, query }, after, limit) => {
     const tenantId = params.tenant ?? '';
     if (!(await isTenant(read, tenantId))) return undefined;
-    const { show, field, value } = query;
+    const { show, field, value, order = usualPeople } = query;
     const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
     const from = after ? [after.sort_key, after.account_id] : null;
-    return listPeople(read, { tenantId, filter: show, where, after: from, limit });
+    return listPeople(read, { tenantId, filter: show, where, order, after: from, limit });
   },
   audit: ({ query }) => ({ act: 'people.exported', detail: { show: query.show ?? 'live' } }),
 });
 
 const groupsDownload = download({
   route: 'GET /console/t/:tenant/groups.csv',
-  query: { show: z.enum(groupFilters) },
+  query: groupQuery,
   name: 'groups',
   columns: [
     { title: 'group_id', of: (one: ListedGroup) => one.group_id },
@@ -53,14 +54,15 @@ const groupsDownload = download({
     const tenantId = params.tenant ?? '';
     if (!(await isTenant(read, tenantId))) return undefined;
     const from = after ? [after.sort_key, after.group_id] : null;
-    return listGroups(read, { tenantId, filter: query.show, after: from, limit, countAll: true });
+    const { show: filter, order } = query;
+    return listGroups(read, { tenantId, filter, descending: order?.descending, after: from, limit, countAll: true });
   },
   audit: () => ({ act: 'groups.exported' }),
 });
 
 const tenantsDownload = download({
   route: 'GET /console/tenants.csv',
-  query: { show: z.enum(tenantFilters), q: z.string().max(200) },
+  query: tenantQuery,
   name: 'tenants',
   columns: [
     { title: 'tenant_id', of: (one: ListedTenant) => one.tenant_id },
@@ -80,7 +82,7 @@ const tenantsDownload = download({
   ],
   lot: async (read, { query }, after, limit) =>
     listTenants(read, {
-      ...{ filter: query.show, words: query.q?.trim(), limit },
+      ...{ filter: query.show, words: query.q?.trim(), order: query.order ?? usualTenants, limit },
       after: after ? [after.sort_key, after.tenant_id] : null,
     }),
   audit: () => ({ act: 'tenants.exported' }),

@@ -4,8 +4,8 @@ import { type Contract, contractDownload } from '../contract-page.ts';
 import { html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
 import { besidePhoto } from '../picture.ts';
-import { position, positionOf } from '../query.ts';
-import { type Column, csvLink, listTable } from '../table.ts';
+import { type Order, order, orderBy, position, positionOf } from '../query.ts';
+import { type Column, csvLink, keptInputs, listTable } from '../table.ts';
 import { fill, textsOf } from './language.ts';
 import { portalPage, readHead } from './portal-page.ts';
 
@@ -20,20 +20,24 @@ type Managed = {
   readonly hasPhoto: boolean;
 };
 
-const words = z.string().max(200);
+/** The words and the order of the list, as its page and its download take them. */
+const teamQuery = { q: z.string().max(200), order: order('name', 'mail') };
+const usual = orderBy<'name' | 'mail'>('name');
+type TeamView = View<{ readonly q: string | undefined; readonly order: Order<'name' | 'mail'> | undefined }>;
 
-/** Returns at most `limit` people by name, after the one with this name and id. */
+/** Returns at most `limit` people in the order of the page, after the one with this sort name and id. */
 function readTeam(
   contract: Contract,
-  { viewer, query }: View<{ readonly q: string | undefined }>,
+  { viewer, query }: TeamView,
   [name = null, id = null]: readonly (string | number | null)[],
   limit: number,
 ): Promise<Managed[]> {
+  const { by, descending } = query.order ?? usual;
   return contract.rows<Managed>(
     `select m.account_id as "accountId", m.display_name as name, m.mail, m.via, m.sort_name as "sortName",
             exists (select from directory.photos p where p.account_id = m.account_id) as "hasPhoto"
-       from directory.managed(:manager, :words, :name, :id, :limit) m`,
-    { manager: viewer.accountId, words: query.q ?? null, name, id, limit },
+       from directory.managed(:manager, :words, :name, :id, :limit, :by, :descending) m`,
+    { manager: viewer.accountId, words: query.q ?? null, name, id, limit, by, descending },
   );
 }
 
@@ -41,11 +45,11 @@ export const teamPage = portalPage({
   route: 'GET /team',
   section: 'team',
   needs: 'managers',
-  query: { q: words, after: position('text', 'id') },
+  query: { ...teamQuery, after: position('text', 'id') },
   load: (contract, view) => readTeam(contract, view, view.query.after?.keys ?? [], shownPeople + 1),
   render: (people, view, head) => {
     const { team } = textsOf(view);
-    const { q, after } = view.query;
+    const { q, order, after } = view.query;
     const shown = people.slice(0, shownPeople);
     const last = people.length > shownPeople ? shown.at(-1) : undefined;
     const searched = q !== undefined;
@@ -56,15 +60,17 @@ export const teamPage = portalPage({
 <p class="lead">${team.lead}</p>
 ${
   isLong
-    ? html`<form class="search" role="search" method="get" action="${view.href('/team')}"><label for="q">${team.find} <input type="search" id="q" name="q" value="${q ?? ''}" maxlength="200" autocomplete="off"></label><button>${team.search}</button></form>`
+    ? html`<form class="search" role="search" method="get" action="${view.href('/team')}">${keptInputs({ order })}<label for="q">${team.find} <input type="search" id="q" name="q" value="${q ?? ''}" maxlength="200" autocomplete="off"></label><button>${team.search}</button></form>`
     : nothing
 }
 ${
   shown.length > 0
-    ? listTable(team.title, columns(view, shown), shown)
+    ? listTable(team.title, columns(view, shown), shown, {
+        ordered: { view, current: order ?? usual, usual, label: team.order },
+      })
     : html`<p class="empty">${searched ? html`${fill(team.notFound, { words: q })} <a href="${view.href('/team')}">${team.all}</a>` : after ? team.noMore : team.nobody}</p>`
 }
-${shown.length > 0 ? csvLink(view, '/team.csv', { q }, team.csv) : nothing}
+${shown.length > 0 ? csvLink(view, '/team.csv', { q, order }, team.csv) : nothing}
 ${
   after === undefined && last === undefined
     ? nothing
@@ -76,7 +82,7 @@ ${
 
 export const teamDownload = contractDownload({
   route: 'GET /team.csv',
-  query: { q: words },
+  query: teamQuery,
   name: 'team',
   columns: [
     { title: 'display_name', of: (one: Managed) => one.name },
@@ -98,6 +104,7 @@ const columns = (view: View<unknown>, shown: readonly Managed[]): readonly Colum
   return [
     {
       title: team.name,
+      order: 'name',
       head: true,
       cell: (one) => {
         const path = `/team/${one.accountId}`;
@@ -110,7 +117,7 @@ const columns = (view: View<unknown>, shown: readonly Managed[]): readonly Colum
         );
       },
     },
-    { title: team.mail, cell: (one) => one.mail ?? '' },
+    { title: team.mail, order: 'mail', cell: (one) => one.mail ?? '' },
     { title: team.how, cell: (one) => team.via[one.via] },
   ];
 };

@@ -385,6 +385,19 @@ describe('the team', () => {
     expect(names(await manager.get('/team?q=%3Cbe+ANN'))).toEqual(['Ann &lt;Berg&gt;']);
     expect(names(await manager.get('/team?q=pers+05'))).toHaveLength(10);
     expect((await manager.get('/team?q=%3Czoe%3E')).text).toContain('No person of your team is called &lt;zoe&gt;.');
+    const last = await manager.get('/team?q=person&order=-name');
+    expect(names(last)).toEqual(Array.from({ length: 50 }, (_, n) => `Person ${String(60 - n).padStart(3, '0')}`));
+    expect(last.text).toContain('aria-sort="descending"><a href="/team?q=person">Name</a>');
+    expect(last.text).toContain('<input type="hidden" name="order" value="-name">');
+    const rest = /href="([^"]*)" rel="next"/.exec(last.text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    expect(names(await manager.get(rest))).toEqual(
+      Array.from({ length: 10 }, (_, n) => `Person ${String(10 - n).padStart(3, '0')}`),
+    );
+    // She alone has a mail.
+    expect(names(await manager.get('/team?order=-mail'))[0]).toBe('Ann &lt;Berg&gt;');
+    expect((await manager.get('/team?order=phone&lang=de')).text).toContain('data-label="Sortieren nach"');
+    const csv = await manager.get('/team.csv?q=person&order=-name');
+    expect(csv.text.split('\r\n')[1]).toBe('Person 060,,line');
     expect(await audited(ann.id)).toEqual([]);
   });
 

@@ -97,6 +97,7 @@ export const language: PortalLanguage = {
       name: 'Person',
       mail: 'E-Mail',
       how: 'Wie',
+      order: 'Sortieren nach',
       via: { line: 'berichtet an Sie', group: 'durch eine Gruppe' },
       nameless: 'ohne Namen',
       photo: 'Foto von {name}',

@@ -95,6 +95,7 @@ export const language = {
       name: 'Name',
       mail: 'Mail',
       how: 'How',
+      order: 'Order by',
       via: { line: 'reports to you', group: 'by a group' },
       nameless: 'without a name',
       photo: 'Photo of {name}',
