@@ -52,6 +52,7 @@ export const access = {
   'POST /me/preview': oneself,
   'GET /team': overOthers,
   'GET /team.csv': overOthers,
+  'GET /team/news': overOthers,
   'GET /team/:account': overOthers,
   'POST /team/:account': overOthers,
   'GET /team/:account/photo': overOthers,

@@ -50,7 +50,7 @@ export function listTable<Row>(
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${name}"><table class="cards${ordered ? ' ordered' : ''}" role="table">${
     caption === nothing ? nothing : html`<caption>${caption}</caption>`
   }
-<thead role="rowgroup"${ordered ? html` data-label="${ordered.label}"` : nothing}><tr role="row">${heads}</tr></thead><tbody role="rowgroup">
+<thead role="rowgroup"><tr role="row"${ordered ? html` data-label="${ordered.label}"` : nothing}>${heads}</tr></thead><tbody role="rowgroup">
 ${lines}</tbody></table></div>`;
 }
 

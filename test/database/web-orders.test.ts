@@ -163,7 +163,7 @@ test('a head leads to its order and from it to the opposite, with the filters an
   // A number and a time begin with the largest; a search by words has the order of how well they fit.
   expect((await headsOf('/console'))[1]).toEqual({ title: 'Fresh', sort: undefined, link: '/console?order=-fresh' });
   expect(await headsOf(`${base}?q=P1&order=mail`)).toEqual([]);
-  expect(text).toContain('<thead role="rowgroup" data-label="Order by">');
+  expect(text).toContain('<thead role="rowgroup"><tr role="row" data-label="Order by">');
   expect(text).toContain('<input type="hidden" name="order" value="-mail">');
 });
 

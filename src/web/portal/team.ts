@@ -1,7 +1,9 @@
 // `/team`: the people that the viewer manages.
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { type Contract, contractDownload } from '../contract-page.ts';
+import { type Contract, contractDownload, contractNews } from '../contract-page.ts';
 import { html, nothing } from '../html.ts';
+import { newsLine } from '../news.ts';
 import type { View } from '../page.ts';
 import { besidePhoto } from '../picture.ts';
 import { type Order, order, orderBy, position, positionOf } from '../query.ts';
@@ -41,11 +43,44 @@ function readTeam(
   );
 }
 
+const listQuery = { ...teamQuery, after: position('text', 'id') };
+
+// The feed tells neither a new manager nor one who left, so the page is compared with what it would show now.
+const printOf = (one: Managed) =>
+  createHash('sha256')
+    .update(JSON.stringify([one.accountId, one.name, one.mail, one.via, one.hasPhoto]))
+    .digest('base64url')
+    .slice(0, 8);
+
+/** The rows of a page without what they say. An empty list has one too, since an address leaves empty values out. */
+const printsOf = (shown: readonly Managed[]) => (shown.length === 0 ? '-' : shown.map(printOf).join('.'));
+
+export const teamNews = contractNews({
+  route: 'GET /team/news',
+  query: {
+    ...listQuery,
+    seen: z
+      .string()
+      .max(500)
+      .regex(/^(-|[\w-]{8}(\.[\w-]{8})*)$/),
+  },
+  count: async (contract, view) => {
+    const { seen, after } = view.query;
+    const head = await readHead(contract, view);
+    if (!head?.portal.managers || seen === undefined) return undefined;
+    const was = seen === '-' ? [] : seen.split('.');
+    const is = (await readTeam(contract, view, after?.keys ?? [], shownPeople)).map(printOf);
+    // A row that changed is one that went and one that came.
+    const went = was.filter((one) => !is.includes(one)).length;
+    return Math.max(went, is.filter((one) => !was.includes(one)).length);
+  },
+});
+
 export const teamPage = portalPage({
   route: 'GET /team',
   section: 'team',
   needs: 'managers',
-  query: { ...teamQuery, after: position('text', 'id') },
+  query: listQuery,
   load: (contract, view) => readTeam(contract, view, view.query.after?.keys ?? [], shownPeople + 1),
   render: (people, view, head) => {
     const { team } = textsOf(view);
@@ -75,7 +110,8 @@ ${
   after === undefined && last === undefined
     ? nothing
     : html`<p class="pager">${after === undefined ? html`<span></span>` : html`<a href="${view.here({ after: undefined })}">${team.first}</a>`}${last === undefined ? nothing : html`<a href="${view.here({ after: positionOf([last.sortName, last.accountId]) })}" rel="next">${team.next}</a>`}</p>`
-}`,
+}
+${newsLine(view, view.href('/team/news', { q, order, after: after && String(after), seen: printsOf(shown) }), team.news)}`,
     };
   },
 });

@@ -98,6 +98,12 @@ export const language: PortalLanguage = {
       mail: 'E-Mail',
       how: 'Wie',
       order: 'Sortieren nach',
+      news: {
+        one: 'Eine Änderung in dieser Liste.',
+        many: '{n} Änderungen in dieser Liste.',
+        most: 'Mehr als 99 Änderungen in dieser Liste.',
+        reload: 'Neu laden',
+      },
       via: { line: 'berichtet an Sie', group: 'durch eine Gruppe' },
       nameless: 'ohne Namen',
       photo: 'Foto von {name}',
