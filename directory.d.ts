@@ -564,6 +564,8 @@ export interface Functions {
       after_name?: string | null,
       after_account_id?: string | null,
       max?: number,
+      order_by?: string,
+      descending?: boolean,
     ];
     returns: ManagedRow[];
   };

@@ -87,6 +87,7 @@ const webFiles = [
   'part',
   'links',
   'news',
+  'news-question',
   'download',
 ].map((name) => `src/web/${name}.ts`);
 webFiles.push('src/web/languages');

@@ -28,6 +28,7 @@ import { TooSlow } from '../store/database/reading.ts';
 import { withinContract } from '../store/web/contract.ts';
 import type { Route } from './access.ts';
 import { type Download, downloadBy } from './download.ts';
+import { type News, newsMs } from './news-question.ts';
 import {
   type Action,
   type Asked,
@@ -167,6 +168,28 @@ export function contractDownload<Fields extends Shape, Row>(
   return downloadBy((asked, work) => transaction(asked, true, work), description);
 }
 
+/** Describes the question of a page of the contract for what has changed. `count` returns undefined for a 404. */
+export function contractNews<Fields extends Shape>(description: {
+  readonly route: Route;
+  readonly query: Fields;
+  readonly count: (contract: Contract, view: View<Parsed<Fields>>) => Promise<number | undefined>;
+}): News {
+  const { route, query, count } = description;
+  return {
+    ...{ kind: 'news', route },
+    count: (asked) =>
+      transaction(
+        asked,
+        true,
+        (contract, now) => count(contract, viewOf(asked, parseQuery(query, asked.given), now)),
+        newsMs,
+      ).catch((error: unknown) => {
+        if (error instanceof ContractRefusal && error.isNothing) return undefined;
+        throw error;
+      }),
+  };
+}
+
 // Another transaction held the account or the tenant for longer than the patience of ours, or of the statement.
 const isBusy = (error: unknown) => {
   const told = describeDatabaseError(error);
@@ -203,11 +226,12 @@ function transaction<Answer>(
   { database, viewer, contractRole }: Asked,
   readOnly: boolean,
   work: (contract: Contract, now: Date) => Promise<Answer>,
+  ms = statementMs,
 ): Promise<Answer> {
   const { tenantId } = viewer;
   if (contractRole === undefined || tenantId === null)
     throw new Error('a page of the contract has no role or no tenant');
-  const bounds = { role: contractRole, tenantId, statementMs, readOnly };
+  const bounds = { role: contractRole, tenantId, statementMs: ms, readOnly };
   return withinContract(database, bounds, (on, now) => {
     const contract: Contract = {
       rows: (sql, values = {}) =>

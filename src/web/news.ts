@@ -1,10 +1,8 @@
 // The one script of the pages: a line that says how many things changed since the page was loaded, with a link that loads
 // it again. It replaces nothing that is read. Without script there is no such line, and all else is the same.
 import { createHash } from 'node:crypto';
-import { countChangesSince, feedPositionIn } from '../store/console/news.ts';
-import type { Database, Transaction } from '../store/database/pool.ts';
-import { readWithin } from '../store/database/reading.ts';
-import type { Route } from './access.ts';
+import { feedPositionIn } from '../store/console/news.ts';
+import type { Transaction } from '../store/database/pool.ts';
 import { type Html, hashOf, html, nothing } from './html.ts';
 
 /** The milliseconds between two looks. They double with each line that is told, up to `longestMs`. */
@@ -79,30 +77,8 @@ export type NewsWords = {
   readonly reload: string;
 };
 
-/** A question for the number of things that changed. It neither counts as a request of its session nor is audited. */
-export type News = {
-  readonly kind: 'news';
-  readonly route: Route;
-  /** Returns the number, at most 100; undefined for a 404. Throws `TooSlow`. */
-  count(database: Database, tenantId: string, since: unknown): Promise<number | undefined>;
-};
-
-/** Describes the question of a route with `:tenant`. */
-export function newsOf(route: Route): News {
-  return {
-    kind: 'news',
-    route,
-    count: async (database, tenantId, since) =>
-      // A text of Postgres holds no NUL.
-      typeof since === 'string' && since.length <= longestMark && !since.includes('\0')
-        ? readWithin(database, newsMs, (read) => countChangesSince(read, tenantId, since, mostCounted))
-        : undefined,
-  };
-}
-
-const mostCounted = 100;
-const newsMs = 1_000;
-const longestMark = 1_000;
+/** The longest mark of a page, in characters. */
+export const longestMark = 1_000;
 
 /** Returns the mark from which a page counts the changes. */
 export async function newsMark(read: Transaction): Promise<string | undefined> {
@@ -111,20 +87,16 @@ export async function newsMark(read: Transaction): Promise<string | undefined> {
 }
 
 /**
- * Returns the line, still empty, and the script that fills it; nothing without a mark. `path`: the address of the
- * question, without the mark.
+ * Returns the line, still empty, and the script that fills it; nothing without an address of the question, which is as
+ * `view.href` makes it.
  */
 export function newsLine(
-  view: {
-    readonly mark: string | undefined;
-    href(path: string, query?: Readonly<Record<string, string>>): string;
-    here(): string;
-  },
-  path: string,
+  view: { href(path: string, query?: Readonly<Record<string, string>>): string; here(): string },
+  question: string | undefined,
   { one, many, most, reload }: NewsWords,
 ): Html {
-  if (view.mark === undefined) return nothing;
+  if (question === undefined) return nothing;
   const { path: file, version: v, integrity } = newsScript;
-  return html`<div class="news" role="status" aria-live="polite" data-news="${view.href(path, { since: view.mark })}" data-to="${view.here()}" data-one="${one}" data-many="${many}" data-most="${most}" data-reload="${reload}"></div>
+  return html`<div class="news" role="status" aria-live="polite" data-news="${question}" data-to="${view.here()}" data-one="${one}" data-many="${many}" data-most="${most}" data-reload="${reload}"></div>
 <script type="module" src="${view.href(file, { v })}" integrity="${integrity}"></script>`;
 }

@@ -26,9 +26,10 @@ import { mayUse, type Route, type Viewer } from './access.ts';
 import { actMs, inTime } from './act-time.ts';
 import type { Html } from './html.ts';
 import { newsMark } from './news.ts';
+import type { Order } from './query.ts';
 import type { WebLanguage } from './web-language.ts';
 
-export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>;
+export type Query = Readonly<Record<string, string | number | boolean | Order | null | undefined>>;
 
 /** A wrong field of a form, or a problem of all of it. */
 export type Problem = { readonly field?: string; readonly message: string };

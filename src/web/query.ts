@@ -1,4 +1,4 @@
-// Values of a query that several lists take: a day, and the position after a row.
+// Values of a query that several lists take: a day, the order, and the position after a row.
 import { z } from 'zod';
 import { asGuid } from '../rules/decode.ts';
 
@@ -14,6 +14,29 @@ export const day = z
 /** Returns the day after as a time, so that the last day counts whole. */
 export const dayAfter = (text: string | undefined): string | undefined =>
   text === undefined ? undefined : new Date(Date.parse(text) + 86_400_000).toISOString();
+
+/** The order of a list: the name of a column, and whether the last row by it comes first. */
+export type Order<Name extends string = string> = {
+  readonly by: Name;
+  readonly descending: boolean;
+  toString(): string;
+};
+
+/** Returns an order as a query has it: the name, behind a minus sign if the last row comes first. */
+export const orderBy = <Name extends string>(by: Name, descending = false): Order<Name> => ({
+  ...{ by, descending },
+  toString: () => `${descending ? '-' : ''}${by}`,
+});
+
+/** Returns the query value of an order by one of these columns. */
+export const order = <const Name extends string>(...names: readonly Name[]) =>
+  z.string().transform((text, context) => {
+    const descending = text.startsWith('-');
+    const by = names.find((name) => name === text.slice(descending ? 1 : 0));
+    if (by !== undefined) return orderBy(by, descending);
+    context.addIssue('not an order');
+    return z.NEVER;
+  });
 
 type Key = string | number | null;
 

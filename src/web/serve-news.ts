@@ -1,7 +1,8 @@
 // Answers the one script of the pages, and its question for what changed.
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { TooSlow } from '../store/database/reading.ts';
-import { type News, newsScript } from './news.ts';
+import { newsScript } from './news.ts';
+import type { News } from './news-question.ts';
 import type { Asked } from './page.ts';
 
 type Headers = Readonly<Record<string, string>>;
@@ -26,7 +27,7 @@ export async function answerNews(
   const plain = (status: number, text = '') => reply.headers(headers).status(status).type('text/plain').send(text);
   if (!asked) return plain(404);
   try {
-    const count = await news.count(asked.database, asked.params.tenant ?? '', asked.given.since);
+    const count = await news.count(asked);
     return count === undefined ? plain(404) : plain(200, String(count));
   } catch (error) {
     if (error instanceof TooSlow) return plain(503);

@@ -12,7 +12,7 @@ import { answersOf } from './answers.ts';
 import type { Download } from './download.ts';
 import type { Entrance } from './entrance.ts';
 import { keptForm } from './kept-form.ts';
-import type { News } from './news.ts';
+import type { News } from './news-question.ts';
 import type { Action, Asked, Audited, Content, Page, SendTest, View } from './page.ts';
 import { bodyOf, type Part, tooMany } from './part.ts';
 import type { Picture } from './picture.ts';

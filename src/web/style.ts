@@ -147,6 +147,10 @@ th, td { text-align: left; vertical-align: top; padding: .6rem var(--s4); border
 thead th { border-top: 0; font-size: var(--small); font-weight: 600; color: var(--soft); white-space: nowrap; }
 tbody th { font-weight: 500; }
 td.n, th.n { text-align: right; }
+thead a { color: inherit; display: inline-block; padding: .2rem 0; margin: -.2rem 0; }
+th[aria-sort] a { color: var(--ink); }
+th[aria-sort=ascending] a::after { content: " ↑" / ""; }
+th[aria-sort=descending] a::after { content: " ↓" / ""; }
 td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
@@ -184,6 +188,12 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   .axis span:nth-child(2) { order: 1; flex-basis: 100%; }
   table.cards caption { display: block; }
   table.cards thead { position: absolute; left: -99em; }
+  table.cards.ordered thead { position: static; display: block; }
+  table.cards.ordered thead tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 var(--s4); border: 0; }
+  table.cards.ordered thead tr::before { content: attr(data-label); color: var(--soft); font-size: var(--small); }
+  table.cards.ordered thead th { display: block; padding: 0; }
+  table.cards.ordered thead a { margin: 0; }
+  table.cards.ordered thead th:not(:has(a)) { position: absolute; left: -99em; }
   table.cards tr { display: block; padding: var(--s3) var(--s4); border-top: 1px solid var(--line); }
   table.cards th, table.cards td { display: flow-root; border: 0; padding: .15rem 0 .15rem 7.5rem; text-align: left; }
   table.cards td.blank { display: none; }

@@ -1,16 +1,29 @@
 // Lists as every page of console and portal shows them: tables that are cards on a phone, filters, pages, empty states.
 import { type Html, html, nothing } from './html.ts';
 import type { Query } from './page.ts';
+import type { Order } from './query.ts';
 
 /** A column of a list. The one that is `head` names the row. */
 export type Column<Row> = {
   readonly title: string;
   readonly cell: (row: Row) => Html | string | number;
   readonly head?: true;
+  /** The name of the order by this column, with a minus sign where the last row is the first that one looks for. */
+  readonly order?: string;
   /** Aligned to the right. */
   readonly number?: true;
   /** A count of which 0 says nothing: a card on a phone leaves it out, as it does every empty cell. */
   readonly count?: true;
+};
+
+/** How a list is ordered: the heads of columns with an order lead to it, and the head of the current one to its opposite. */
+export type Ordered = {
+  readonly view: Links;
+  readonly current: Order;
+  /** The order without a value in the query. */
+  readonly usual: Order;
+  /** Stands before the heads on a phone, in the language of the page. */
+  readonly label: string;
 };
 
 /**
@@ -21,11 +34,9 @@ export function listTable<Row>(
   name: string,
   columns: readonly Column<Row>[],
   rows: readonly Row[],
-  caption: Html = nothing,
+  { caption = nothing, ordered }: { readonly caption?: Html; readonly ordered?: Ordered | undefined } = {},
 ): Html {
-  const heads = columns.map(
-    ({ title, number }) => html`<th scope="col" role="columnheader"${classOf(number)}>${title}</th>`,
-  );
+  const heads = columns.map((column) => headOf(column, ordered));
   const lines = rows.map(
     (row) =>
       html`<tr role="row">${columns.map(({ title, cell, head, number, count }) => {
@@ -36,12 +47,30 @@ export function listTable<Row>(
       })}</tr>
 `,
   );
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${name}"><table class="cards" role="table">${
+  return html`<div class="scroll" role="region" tabindex="0" aria-label="${name}"><table class="cards${ordered ? ' ordered' : ''}" role="table">${
     caption === nothing ? nothing : html`<caption>${caption}</caption>`
   }
-<thead role="rowgroup"><tr role="row">${heads}</tr></thead><tbody role="rowgroup">
+<thead role="rowgroup"><tr role="row"${ordered ? html` data-label="${ordered.label}"` : nothing}>${heads}</tr></thead><tbody role="rowgroup">
 ${lines}</tbody></table></div>`;
 }
+
+function headOf<Row>({ title, number, order }: Column<Row>, ordered: Ordered | undefined): Html {
+  if (order === undefined || ordered === undefined)
+    return html`<th scope="col" role="columnheader"${classOf(number)}>${title}</th>`;
+  const { view, current, usual } = ordered;
+  const by = order.replace(/^-/, '');
+  const isCurrent = current.by === by;
+  const next = isCurrent ? `${current.descending ? '' : '-'}${by}` : order;
+  const sort = isCurrent ? html` aria-sort="${current.descending ? 'descending' : 'ascending'}"` : nothing;
+  const link = view.here({ order: next === String(usual) ? undefined : next, after: undefined });
+  return html`<th scope="col" role="columnheader"${classOf(number)}${sort}><a href="${link}">${title}</a></th>`;
+}
+
+/** Returns values of the query as hidden inputs of a form, which a search would take out of the address otherwise. */
+export const keptInputs = (values: Query): Html =>
+  html`${Object.entries(values).map(([name, value]) =>
+    value === undefined ? nothing : html`<input type="hidden" name="${name}" value="${String(value)}">`,
+  )}`;
 
 /** An address that has no room breaks behind its @, and not within a word. */
 function breakable(cell: Html | string | number): Html | string | number {

@@ -240,9 +240,14 @@ const functions = {
   drop_item: { takes: 'tenant_id uuid, slot text, item text, actor text', gives: 'void' },
   drop_slot: { takes: 'tenant_id uuid, slot text, actor text', gives: 'void' },
   explain_assignment: { takes: 'account_id uuid, slot text', gives: 'SETOF directory.assignment_candidate' },
-  managed: {
+  'managed/5': {
     takes:
       'manager_account_id uuid, words text DEFAULT NULL::text, after_name text DEFAULT NULL::text, after_account_id uuid DEFAULT NULL::uuid, max integer DEFAULT 50',
+    gives: 'SETOF directory.managed_row',
+  },
+  'managed/7': {
+    takes:
+      'manager_account_id uuid, words text, after_name text, after_account_id uuid, max integer, order_by text, descending boolean',
     gives: 'SETOF directory.managed_row',
   },
   manages: { takes: 'manager_account_id uuid, account_id uuid', gives: 'text' },

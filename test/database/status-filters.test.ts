@@ -115,7 +115,7 @@ test('of each tenant the last cycle alone is read, however many are kept', async
   await database.raw('analyze entra_sync.cycles');
   await inTransaction(database, async (work) => {
     expect((await readStatus(work, null)).filter((one) => one.last_outcome === 'committed').length).toBeGreaterThan(1);
-    await listTenants(work, { after: null, limit: 50 });
+    await listTenants(work, { order: { by: 'name', descending: false }, after: null, limit: 50 });
     const [cycles] = await rows<{ read: string }>(
       work,
       `select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_all_tables

@@ -133,6 +133,7 @@ export const calls: readonly (readonly [sql: string, of: keyof Filled])[] = [
   ['select * from directory.latest_changes($1)', 'tenant'],
   [`select * from directory.find($1, 'x')`, 'tenant'],
   ['select * from directory.managed($1)', 'account'],
+  [`select * from directory.managed($1, null, null, null, 50, 'mail', true)`, 'account'],
   ['select directory.manages($1, $1)', 'account'],
   ['select * from directory.group_history($1)', 'group'],
   [`select directory.put_slot($1, 'banner', 2, null, 'Eve')`, 'tenant'],

@@ -1,4 +1,5 @@
 // The groups of a tenant as the console shows them.
+import { keyset } from '../database/keyset.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 
 export type ListedGroup = {
@@ -39,12 +40,13 @@ const counts = (most: number | null) => `cross join lateral (
            where e.group_no = g.group_no ${most === null ? '' : `limit ${most + 1}`}) e) c`;
 const key = "cross join lateral (select lower(coalesce(g.display_name, '')) as sort_key) k";
 
-/** Returns at most `limit` groups of a tenant by name, after the group with these sort keys. */
+/** Returns at most `limit` groups of a tenant by name, `descending` from the last, after the group with these sort keys. */
 export function listGroups(
   read: Transaction,
   options: {
     readonly tenantId: string;
     readonly filter?: GroupFilter | undefined;
+    readonly descending?: boolean | undefined;
     readonly after: readonly (string | number | null)[] | null;
     readonly limit: number;
     /** For a download: no number is cut. */
@@ -52,6 +54,8 @@ export function listGroups(
   },
 ): Promise<ListedGroup[]> {
   const [after = null, id = null] = options.after ?? [];
+  const { descending = false } = options;
+  const inside = keyset('k.sort_key', 'g.group_id', descending);
   const counted = counts(options.countAll ? null : mostMembers).replaceAll('g.', 'x.');
   return rows<ListedGroup>(
     read,
@@ -60,11 +64,11 @@ export function listGroups(
         where g.tenant_id = :tenantId and g.copied
           and g.removed_at is ${options.filter === 'removed' ? 'not null' : 'null'}
           and (:kind::text is null or g.kind = :kind)
-          and (:id::uuid is null or (k.sort_key, g.group_id) > (:after::text, :id::uuid))
-        order by k.sort_key, g.group_id limit :limit) x ${counted}
-      order by x.sort_key, x.group_id`,
+          and (:id::uuid is null or ${inside.after})
+        order by ${inside.order} limit :limit) x ${counted}
+      order by ${keyset('x.sort_key', 'x.group_id', descending).order}`,
     {
-      ...{ tenantId: options.tenantId, after, id, limit: options.limit },
+      ...{ tenantId: options.tenantId, key: after, id, limit: options.limit },
       kind: options.filter === undefined || options.filter === 'removed' ? null : options.filter,
     },
   );

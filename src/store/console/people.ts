@@ -1,5 +1,6 @@
 // The people of a tenant as the console lists them.
 import { type AccountThen, accountAt } from '../accounts/history.ts';
+import { keyset, type ListOrder } from '../database/keyset.ts';
 import { type Database, rows, sqlState, type Transaction } from '../database/pool.ts';
 
 export type ListedPerson = {
@@ -33,14 +34,22 @@ const fits: Readonly<Record<PersonFilter, string>> = {
 
 const columns = `a.account_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName') as display_name,
   a.user_principal_name, a.mail, a.state, a.enabled, a.overrides <> '{}' as edited, a.removed_at, a.removed_reason,
-  a.purge_at, entra_sync.folded(a.user_principal_name) as sort_key`;
+  a.purge_at`;
+
+// Those of the indexes accounts_by_principal and accounts_by_mail, so that a page reads a page.
+const sortKeys = {
+  principal: 'entra_sync.folded(a.user_principal_name)',
+  mail: 'entra_sync.folded(a.mail)',
+} as const;
+
+export type PersonOrder = keyof typeof sortKeys;
 
 /** A field of the profile and the value that it has. */
 export type FieldFilter = { readonly field: string; readonly value: string };
 
 /**
- * Returns at most `limit` accounts of a tenant by user principal name, those without one last, after the account with
- * these sort keys.
+ * Returns at most `limit` accounts of a tenant in this order, those without the value last in either direction, after the
+ * account with these sort keys.
  */
 export async function listPeople(
   read: Transaction,
@@ -48,42 +57,33 @@ export async function listPeople(
     readonly tenantId: string;
     readonly filter?: PersonFilter | undefined;
     readonly where?: FieldFilter | undefined;
+    readonly order: ListOrder<PersonOrder>;
     readonly after: readonly (string | number | null)[] | null;
     readonly limit: number;
   },
 ): Promise<ListedPerson[]> {
   const { tenantId, filter, where, after, limit } = options;
+  const { by, descending } = options.order;
   const [key = null, id = null] = after ?? [];
-  const bind = { tenantId, key, id, limit, field: where?.field ?? null, value: where?.value ?? null };
-  const list = (named: boolean) =>
+  const bind = { tenantId, key, id, field: where?.field ?? null, value: where?.value ?? null };
+  const sortKey = sortKeys[by];
+  const { after: isAfter, order } = keyset(sortKey, 'a.account_id', descending);
+  const list = (condition: string, inOrder: string, most: number) =>
     rows<ListedPerson>(
       read,
-      // The order of the index accounts_by_principal, so that a page reads a page. Those without a name have no place in it.
-      `select ${columns} from entra_sync.accounts a
+      `select ${columns}, ${sortKey} as sort_key from entra_sync.accounts a
         where a.tenant_id = :tenantId and ${filter ? fits[filter] : live}
           ${where ? 'and lower(a.profile ->> :field) = lower(:value)' : ''}
-          and entra_sync.folded(a.user_principal_name) is ${named ? 'not null' : 'null'}
-          ${
-            named
-              ? `and (:key::text is null or entra_sync.folded(a.user_principal_name) >= :key
-                      and (entra_sync.folded(a.user_principal_name), a.account_id) > (:key, :id::uuid))
-                 order by entra_sync.folded(a.user_principal_name), a.account_id`
-              : 'and (:id::uuid is null or a.account_id > :id) order by a.account_id'
-          } limit :limit`,
-      bind,
+          and ${condition} order by ${inOrder} limit :most`,
+      { ...bind, most },
     );
-  if (after !== null && key === null) return list(false);
-  const found = await list(true);
-  if (found.length >= limit) return found;
-  const rest = await rows<ListedPerson>(
-    read,
-    `select ${columns} from entra_sync.accounts a
-      where a.tenant_id = :tenantId and ${filter ? fits[filter] : live}
-        ${where ? 'and lower(a.profile ->> :field) = lower(:value)' : ''}
-        and entra_sync.folded(a.user_principal_name) is null order by a.account_id limit :rest`,
-    { ...bind, rest: limit - found.length },
-  );
-  return [...found, ...rest];
+  const without = (following: boolean, most: number) =>
+    list(`${sortKey} is null ${following ? 'and a.account_id > :id' : ''}`, 'a.account_id', most);
+  if (after !== null && key === null) return without(true, limit);
+  // The key by itself, beside the pair: the index has no id.
+  const beyond = after === null ? '' : `and ${sortKey} ${descending ? '<=' : '>='} :key and ${isAfter}`;
+  const found = await list(`${sortKey} is not null ${beyond}`, order, limit);
+  return found.length >= limit ? found : [...found, ...(await without(false, limit - found.length))];
 }
 
 /** Returns the accounts among these ids that are of the tenant, in the order of the ids. */
@@ -94,7 +94,7 @@ export function peopleById(
 ): Promise<ListedPerson[]> {
   return rows<ListedPerson>(
     read,
-    `select ${columns} from unnest(:ids::uuid[]) with ordinality i (id, place)
+    `select ${columns}, null as sort_key from unnest(:ids::uuid[]) with ordinality i (id, place)
        join entra_sync.accounts a on a.account_id = i.id and a.tenant_id = :tenantId order by i.place`,
     { tenantId, ids },
   );

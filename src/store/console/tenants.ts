@@ -1,5 +1,6 @@
 // The tenants as the console lists them.
 import { effects } from '../../rules/counts.ts';
+import { keyset, type ListOrder } from '../database/keyset.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
 import { isOf, lastCycle } from '../tenants/status.ts';
@@ -59,17 +60,29 @@ const counted = (table: string) => `(select count(*)::int from (
 
 const barsShown = 30;
 
-/** Returns at most `limit` tenants that fit, by name, after the tenant with these sort keys. */
+/** Tenants that were never read have no time, and come before the one that was read the longest ago. */
+const sortKeys = {
+  name: naturally('t.name'),
+  fresh: "coalesce(to_char(t.last_success_at at time zone 'utc', 'YYYYMMDDHH24MISSUS'), '')",
+} as const;
+
+export type TenantOrder = keyof typeof sortKeys;
+
+/** Returns at most `limit` tenants that fit, in this order, after the tenant with these sort keys. */
 export function listTenants(
   read: Transaction,
   options: {
     readonly filter?: TenantFilter | undefined;
     readonly words?: string | undefined;
+    readonly order: ListOrder<TenantOrder>;
     readonly after: readonly (string | number | null)[] | null;
     readonly limit: number;
   },
 ): Promise<ListedTenant[]> {
   const [key = null, id = null] = options.after ?? [];
+  const { by, descending } = options.order;
+  const inside = keyset('k.sort_key', 't.tenant_id::text', descending);
+  const around = keyset('x.sort_key', 'x.tenant_id::text', descending);
   return rows<ListedTenant>(
     read,
     `select x.*, ${counted('accounts')} as people, ${counted('groups')} as groups,
@@ -86,14 +99,14 @@ export function listTenants(
                 (${isOf.failing}) is true as failing, (${isOf.stale}) is true as stale, p.failures,
                 coalesce(c.outcome = 'running' and h.alive, false) as running, k.sort_key
            from directory.tenants t join entra_sync.tenants p using (tenant_id)
-          cross join lateral (select ${naturally('t.name')} as sort_key) k
+          cross join lateral (select ${sortKeys[by]} as sort_key) k
            ${lastCycle}
-          where (:id::text is null or (k.sort_key, t.tenant_id::text) > (:key::text, :id::text))
+          where (:id::text is null or ${inside.after})
             and (:words::text is null
                  or strpos(lower(concat_ws(' ', t.name, t.external_ref, t.tenant_id)), lower(:words)) > 0)
             and ${options.filter ? fits[options.filter] : 'true'}
-          order by k.sort_key, t.tenant_id::text limit :limit) x
-      order by x.sort_key, x.tenant_id::text`,
+          order by ${inside.order} limit :limit) x
+      order by ${around.order}`,
     {
       ...{ key, id, limit: options.limit },
       words: options.words ?? null,

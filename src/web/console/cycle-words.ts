@@ -4,6 +4,7 @@ import { count } from '../../rules/numbers.ts';
 import type { CycleRow } from '../../store/tenants/status.ts';
 import { ago, type Html, html } from '../html.ts';
 import type { View } from '../page.ts';
+import { type Order, order, orderBy } from '../query.ts';
 import type { Column } from '../table.ts';
 
 type StreamOf = Partial<CommitCounts> & {
@@ -16,6 +17,39 @@ type StreamOf = Partial<CommitCounts> & {
 const streamsOf = (cycle: CycleRow) => Object.values(cycle.streams) as StreamOf[];
 const sum = (cycle: CycleRow, of: (one: StreamOf) => number | undefined) =>
   streamsOf(cycle).reduce((total, one) => total + (of(one) ?? 0), 0);
+
+const tookMs = ({ started_at: from, finished_at: to }: CycleRow) => (to ? to.getTime() - from.getTime() : undefined);
+
+/** The numbers of a cycle by which a list of cycles is ordered. */
+const numbers = {
+  started: (cycle: CycleRow) => cycle.started_at.getTime(),
+  took: tookMs,
+  requests: (cycle: CycleRow) => sum(cycle, (stream) => stream.requests),
+  seen: (cycle: CycleRow) => sum(cycle, (stream) => stream.seen),
+  created: (cycle: CycleRow) => sum(cycle, (stream) => stream.created),
+  updated: (cycle: CycleRow) => sum(cycle, (stream) => stream.updated),
+  removed: (cycle: CycleRow) => sum(cycle, (stream) => stream.removed),
+  held: (cycle: CycleRow) => sum(cycle, (stream) => stream.held),
+} as const;
+
+type CycleOrder = keyof typeof numbers;
+
+export const cycleOrder = order(...(Object.keys(numbers) as CycleOrder[]));
+
+/** The order of cycles without another: the newest first. */
+export const usualCycles = orderBy<CycleOrder>('started', true);
+
+/** Returns cycles in an order; those that are alike, and those without the number, the newest first. */
+export function orderedCycles(cycles: readonly CycleRow[], { by, descending }: Order<CycleOrder>): CycleRow[] {
+  const numberOf = numbers[by];
+  const way = descending ? -1 : 1;
+  return cycles.toSorted((one, other) => {
+    const [mine, theirs] = [numberOf(one), numberOf(other)];
+    if (mine === undefined || theirs === undefined)
+      return mine === theirs ? numbers.started(other) - numbers.started(one) : mine === undefined ? 1 : -1;
+    return way * (mine - theirs) || numbers.started(other) - numbers.started(one);
+  });
+}
 
 /** Returns how many objects and memberships a cycle changed. */
 export function cycleChanges(cycle: CycleRow): number {
@@ -52,6 +86,7 @@ export function cycleColumns(view: View<unknown>, tenantId: string): readonly Co
   return [
     {
       title: 'Started',
+      order: '-started',
       head: true,
       cell: (one) =>
         html`<a href="${view.href(`/console/t/${tenantId}/cycles/${one.cycle_id}`)}">${ago(one.started_at, view.now)}</a><small>cycle ${one.cycle_id}</small>`,
@@ -59,16 +94,19 @@ export function cycleColumns(view: View<unknown>, tenantId: string): readonly Co
     { title: 'Kind', cell: cycleKind },
     {
       title: 'Took',
+      order: '-took',
       number,
-      cell: ({ started_at: from, finished_at: to }) =>
-        to ? `${((to.getTime() - from.getTime()) / 1000).toFixed(1)} s` : '',
+      cell: (one) => {
+        const ms = tookMs(one);
+        return ms === undefined ? '' : `${(ms / 1000).toFixed(1)} s`;
+      },
     },
-    { title: 'Requests', number, cell: (one) => count(sum(one, (stream) => stream.requests)) },
-    { title: 'Seen', number, cell: (one) => count(sum(one, (stream) => stream.seen)) },
-    { title: 'Created', number, count: true, cell: (one) => count(sum(one, (stream) => stream.created)) },
-    { title: 'Updated', number, count: true, cell: (one) => count(sum(one, (stream) => stream.updated)) },
-    { title: 'Removed', number, count: true, cell: (one) => count(sum(one, (stream) => stream.removed)) },
-    { title: 'Held', number, count: true, cell: (one) => count(sum(one, (stream) => stream.held)) },
+    { title: 'Requests', order: '-requests', number, cell: (one) => count(numbers.requests(one)) },
+    { title: 'Seen', order: '-seen', number, cell: (one) => count(numbers.seen(one)) },
+    { title: 'Created', order: '-created', number, count: true, cell: (one) => count(numbers.created(one)) },
+    { title: 'Updated', order: '-updated', number, count: true, cell: (one) => count(numbers.updated(one)) },
+    { title: 'Removed', order: '-removed', number, count: true, cell: (one) => count(numbers.removed(one)) },
+    { title: 'Held', order: '-held', number, count: true, cell: (one) => count(numbers.held(one)) },
     {
       title: 'Members',
       number,

@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { count } from '../../rules/numbers.ts';
 import { listChanges } from '../../store/console/changes.ts';
-import { countChanges } from '../../store/feed/changes.ts';
-import { readCycle } from '../../store/tenants/status.ts';
+import type { Transaction } from '../../store/database/pool.ts';
+import { type ChangeFilter, countChanges } from '../../store/feed/changes.ts';
+import { type CycleRow, readCycle } from '../../store/tenants/status.ts';
 import { type Html, html, nothing, postForm } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { position } from '../query.ts';
-import { type Column, filterLinks, listTable, pager } from '../table.ts';
+import { type Column, csvLink, filterLinks, listTable, pager } from '../table.ts';
 import { changesShown, changesTable, nextChanges } from './changes-list.ts';
 import { cycleColumns, cycleOutcome } from './cycle-words.ts';
 import { namesOf } from './field-labels.ts';
@@ -18,27 +19,34 @@ import { takenBack } from './undone.ts';
 /** Numbering of batches may follow the end of a cycle by this long. */
 const numberedWithinMs = 3_600_000;
 
+/** The filter of a cycle's changes, as its page and its download take it. */
+export const ofCycle = {
+  kind: z
+    .string()
+    .max(40)
+    .regex(/^[a-z]+\.[a-z_]+$/),
+};
+
+/** Returns the cycle of the address, and which changes are of it; undefined where the tenant has no such cycle. */
+export async function cycleOf(
+  read: Transaction,
+  { tenant: tenantId = '', cycle: number = '' }: Readonly<Record<string, string>>,
+): Promise<{ readonly cycle: CycleRow; readonly all: ChangeFilter } | undefined> {
+  const cycle = /^\d{1,18}$/.test(number) ? await readCycle(read, number) : undefined;
+  if (cycle?.tenant_id !== tenantId) return undefined;
+  const { started_at: from, finished_at: to } = cycle;
+  const until = to ? new Date(to.getTime() + numberedWithinMs).toISOString() : undefined;
+  return { cycle, all: { tenantId, cycle: number, since: from.toISOString(), until } };
+}
+
 export const cyclePage = page({
   route: 'GET /console/t/:tenant/cycles/:cycle',
-  query: {
-    kind: z
-      .string()
-      .max(40)
-      .regex(/^[a-z]+\.[a-z_]+$/),
-    after: position('place', 'number'),
-    done: z.enum(['shown']),
-  },
+  query: { ...ofCycle, after: position('place', 'number'), done: z.enum(['shown']) },
   load: async (read, view) => {
-    const number = view.params.cycle ?? '';
-    if (!/^\d{1,18}$/.test(number)) return undefined;
     const tenant = await tenantOf(read, view);
-    const cycle = await readCycle(read, number);
-    if (!tenant || cycle?.tenant_id !== tenant.tenant_id) return undefined;
-    const { started_at: from, finished_at: to } = cycle;
-    const all = {
-      ...{ tenantId: tenant.tenant_id, cycle: number, since: from.toISOString() },
-      until: to ? new Date(to.getTime() + numberedWithinMs).toISOString() : undefined,
-    };
+    const known = tenant && (await cycleOf(read, view.params));
+    if (!known) return undefined;
+    const { cycle, all } = known;
     const found = view.may('GET /console/t/:tenant/changes')
       ? await listChanges(
           read,
@@ -72,7 +80,7 @@ ${
             value: kind,
             label: `${kind.replaceAll(/[._]/g, ' ')} ${count(number)}`,
           })),
-        ])}${changesTable(view, found, names)}${pager(view, view.query.after, nextChanges(found))}`
+        ])}${changesTable(view, found, names)}${csvLink(view, `${view.path}/changes.csv`, { kind: view.query.kind })}${pager(view, view.query.after, nextChanges(found))}`
 }`,
   }),
 });

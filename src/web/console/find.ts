@@ -1,15 +1,22 @@
 // `/console/find`: a person or group of any tenant, by words.
 import { z } from 'zod';
+import { count } from '../../rules/numbers.ts';
 import { type Found, findByWords } from '../../store/accounts/find.ts';
 import { html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
-import { type Column, listTable } from '../table.ts';
+import { type Column, csvLink, listTable } from '../table.ts';
 
 const most = 50;
 
+/** The most rows of the download: they are ranked in one statement, which has to end in its time. */
+export const mostFound = 1_000;
+
+/** The words, as the page and its download take them. */
+export const findQuery = { q: z.string().max(200) };
+
 export const findPage = page({
   route: 'GET /console/find',
-  query: { q: z.string().max(200) },
+  query: findQuery,
   load: async (read, view) => {
     const words = view.query.q?.trim() ?? '';
     return { words, found: words === '' ? [] : await findByWords(read, null, words, most) };
@@ -25,9 +32,9 @@ ${
     ? nothing
     : found.length === 0
       ? html`<p class="empty">Nothing is called ${words}. Write fewer or other words; a user without an account is found by object id alone.</p>`
-      : html`${found.every((one) => one.fit === 'near') ? html`<p class="lead">Nothing is called ${words}. The nearest:</p>` : nothing}${listTable('Found', columns(view), found)}`
+      : html`${found.every((one) => one.fit === 'near') ? html`<p class="lead">Nothing is called ${words}. The nearest:</p>` : nothing}${listTable('Found', columns(view), found)}${csvLink(view, '/console/find.csv', { q: words })}`
 }
-${found.length === most ? html`<p class="lead">The first ${most}. Another word shows fewer.</p>` : nothing}`,
+${found.length === most ? html`<p class="lead">The first ${most}; the download has the first ${count(mostFound)}. Another word shows fewer.</p>` : nothing}`,
   }),
 });
 

@@ -17,7 +17,7 @@ import { removalText } from '../../words/removals.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { position, positionOf } from '../query.ts';
-import { type Column, filterLinks, listTable, pager } from '../table.ts';
+import { type Column, csvLink, filterLinks, listTable, pager } from '../table.ts';
 import { changesTable } from './changes-list.ts';
 import { namesOf } from './field-labels.ts';
 import { groupKind, membersText } from './groups.ts';
@@ -28,9 +28,12 @@ const shownMembers = 50;
 const shownRelatives = 50;
 const shownChanges = 10;
 
+/** Which members of a group to list, as its page and its download take it; without a value those of nested groups too. */
+export const membersQuery = { members: z.enum(['direct']) };
+
 export const groupPage = page({
   route: 'GET /console/t/:tenant/groups/:group',
-  query: { members: z.enum(['direct']), after: position('number') },
+  query: { ...membersQuery, after: position('number') },
   load: async (read, view) => {
     const id = asGuid(view.params.group ?? '');
     const tenant = id === undefined ? undefined : await tenantOf(read, view);
@@ -70,7 +73,7 @@ ${filterLinks(view, { name: 'members', label: 'Members', current: view.query.mem
   { value: undefined, label: 'With nested groups' },
   { value: 'direct', label: 'Direct' },
 ])}
-${members.length === 0 ? html`<p class="empty">It has no members.</p>` : listTable('Members', memberColumns(view), members.slice(0, shownMembers))}
+${members.length === 0 ? html`<p class="empty">It has no members.</p>` : html`${listTable('Members', memberColumns(view), members.slice(0, shownMembers))}${csvLink(view, `${view.path}/members.csv`, { members: view.query.members })}`}
 ${pager(view, view.query.after, last && positionOf([last.account_no]))}
 <h2>Nested</h2>
 ${holders.length + held.length === 0 ? html`<p class="empty">It holds no group, and no group holds it.</p>` : html`${tree('Is in', holders, view)}${tree('Holds', held, view)}`}

@@ -13,30 +13,39 @@ import {
 import { removalText } from '../../words/removals.ts';
 import { ago, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
-import { position, positionOf } from '../query.ts';
+import { order, orderBy, position, positionOf } from '../query.ts';
 import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownGroups = 50;
 
+/** The filter and the order of the list, as its page and its download take them. */
+export const groupQuery = { show: z.enum(groupFilters), order: order('name') };
+const usualGroups = orderBy('name');
+
 export const groupsPage = page({
   route: 'GET /console/t/:tenant/groups',
-  query: { q: z.string().max(200), show: z.enum(groupFilters), after: position('text', 'id') },
+  query: { q: z.string().max(200), ...groupQuery, after: position('text', 'id') },
   load: async (read, view) => {
     const tenant = await tenantOf(read, view);
     if (!tenant) return undefined;
-    const { q, show, after } = view.query;
+    const { q, show, order, after } = view.query;
     const tenantId = tenant.tenant_id;
     if (q === undefined || q.trim() === '') {
       const page = { after: after?.keys ?? null, limit: shownGroups + 1 };
-      return { tenant, groups: await listGroups(read, { tenantId, filter: show, ...page }) };
+      return {
+        tenant,
+        groups: await listGroups(read, { tenantId, filter: show, descending: order?.descending, ...page }),
+      };
     }
     const found = await findByWords(read, tenantId, q, 200);
     const ids = found.flatMap((one) => one.group_id ?? []).slice(0, shownGroups);
     return { tenant, groups: await groupsById(read, tenantId, ids) };
   },
   render: ({ tenant, groups }, view) => {
-    const { q, show, after } = view.query;
+    const { q, show, order, after } = view.query;
+    // Found groups are in the order of how well they fit.
+    const current = q === undefined ? (order ?? usualGroups) : undefined;
     const last = groups.length > shownGroups ? groups[shownGroups - 1] : undefined;
     return {
       title: `Groups · ${tenant.name}`,
@@ -53,9 +62,11 @@ ${
         { q: undefined, show: undefined },
         html`No group is here yet. The first cycle brings them.`,
       )
-    : listTable('Groups', columns(view), groups.slice(0, shownGroups))
+    : listTable('Groups', columns(view), groups.slice(0, shownGroups), {
+        ordered: current && { view, current, usual: usualGroups, label: 'Order by' },
+      })
 }
-${q !== undefined || groups.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show })}
+${q !== undefined || groups.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show, order })}
 ${pager(view, after, last && positionOf([last.sort_key, last.group_id]))}`,
     };
   },
@@ -84,6 +95,7 @@ export const membersText = (all: number) => (all > mostMembers ? `over ${count(m
 const columns = (view: View<unknown>): readonly Column<ListedGroup>[] => [
   {
     title: 'Group',
+    order: 'name',
     head: true,
     cell: (one) =>
       html`<a href="${view.href(`${view.path}/${one.group_id}`)}">${one.display_name ?? 'a group without a name'}</a><small>${one.mail ?? ''}</small>`,

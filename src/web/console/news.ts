@@ -1,6 +1,7 @@
 // How much of a tenant changed since a page of it was loaded.
 import { type Html, nothing } from '../html.ts';
-import { newsLine, newsOf } from '../news.ts';
+import { newsLine } from '../news.ts';
+import { newsOf } from '../news-question.ts';
 import type { View } from '../page.ts';
 
 export const tenantNews = newsOf('GET /console/t/:tenant/news');
@@ -14,6 +15,7 @@ const words = {
 
 /** Returns the line of a page of a tenant; nothing for a viewer who may not ask. */
 export function tenantNewsLine(view: View<unknown>): Html {
-  if (!view.may('GET /console/t/:tenant/news')) return nothing;
-  return newsLine(view, `/console/t/${view.params.tenant}/news`, words);
+  const { mark: since, params } = view;
+  if (since === undefined || !view.may('GET /console/t/:tenant/news')) return nothing;
+  return newsLine(view, view.href(`/console/t/${params.tenant}/news`, { since }), words);
 }

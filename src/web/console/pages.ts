@@ -1,7 +1,7 @@
 // The pages and acts of the console.
 import { consoleStart, mayUse, type Viewer } from '../access.ts';
 import type { Download } from '../download.ts';
-import type { News } from '../news.ts';
+import type { News } from '../news-question.ts';
 import type { Action, Page } from '../page.ts';
 import type { Picture } from '../picture.ts';
 import type { Preview } from '../preview.ts';

@@ -19,8 +19,8 @@ import { wantsReason } from '../access.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { besidePhoto } from '../picture.ts';
-import { position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { order, orderBy, position, positionOf } from '../query.ts';
+import { type Column, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { personPhoto } from './person-photo.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
@@ -32,19 +32,22 @@ export const fieldName = z
   .max(100)
   .regex(/^[\w.-]+$/);
 
+/** The filters and the order of the list, as its page and its download take them. */
+export const personQuery = {
+  show: z.enum(personFilters),
+  field: fieldName,
+  value: z.string().max(200),
+  order: order('principal', 'mail'),
+};
+export const usualPeople = orderBy('principal');
+
 export const peoplePage = page({
   route: 'GET /console/t/:tenant/people',
-  query: {
-    q: z.string().max(200),
-    show: z.enum(personFilters),
-    field: fieldName,
-    value: z.string().max(200),
-    after: position('text', 'id'),
-  },
+  query: { q: z.string().max(200), ...personQuery, after: position('text', 'id') },
   load: async (read, view) => {
     const tenant = await tenantOf(read, view);
     if (!tenant) return undefined;
-    const { q, show, field, value, after } = view.query;
+    const { q, show, field, value, order = usualPeople, after } = view.query;
     const tenantId = tenant.tenant_id;
     if (q !== undefined && q.trim() !== '') {
       const found = await findByWords(read, tenantId, q, shownPeople + 1);
@@ -66,13 +69,15 @@ export const peoplePage = page({
     }
     const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
     const page = { after: after?.keys ?? null, limit: shownPeople + 1 };
-    const people = await listPeople(read, { tenantId, filter: show, where, ...page });
+    const people = await listPeople(read, { tenantId, filter: show, where, order, ...page });
     const photos = await photosOf(read, people, view);
     return { tenant, people, photos, unnamed: [], near: false, unsorted: 0, nameless: undefined, absences: [] };
   },
   render: ({ tenant, people, photos, unnamed, near, unsorted, nameless, absences }, view) => {
-    const { q, show, field, value, after } = view.query;
+    const { q, show, field, value, order, after } = view.query;
     const searched = q !== undefined;
+    // Found people are in the order of how well they fit.
+    const current = searched ? undefined : (order ?? usualPeople);
     const last = people.length > shownPeople && !searched ? people[shownPeople - 1] : undefined;
     const shown = people.slice(0, shownPeople);
     return {
@@ -81,14 +86,16 @@ export const peoplePage = page({
       content: html`${tenantHead(view, tenant, '/people', { title: 'People' })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">
 <label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
-<form class="search" method="get" action="${view.href(view.path)}">${show === undefined ? nothing : html`<input type="hidden" name="show" value="${show}">`}
+<form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, order })}
 <label for="field">Field <input type="text" inputmode="text" id="field" name="field" autocapitalize="none" spellcheck="false" autocomplete="off" value="${field ?? ''}" placeholder="department"></label>
 <label for="value">is <input type="text" inputmode="text" id="value" name="value" autocomplete="off" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
 ${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
 ${searched && near ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
 ${
   shown.length > 0
-    ? listTable('People', columns(view, photos), shown)
+    ? listTable('People', columns(view, photos), shown, {
+        ordered: current && { view, current, usual: usualPeople, label: 'Order by' },
+      })
     : unnamed.length > 0
       ? nothing
       : emptyList(
@@ -102,7 +109,7 @@ ${unnamed.length > 0 && absences.length === 0 ? html`<div class="panel"><p>${plu
 ${absences.length > 0 ? html`<div class="panel"><p>Why ${q ?? ''} is not there:</p><ul>${absences.map((one) => html`<li>${absenceText(one, view.now)}</li>`)}</ul></div>` : nothing}
 ${nameless && absences.length === 0 ? notThere(nameless) : nothing}
 ${unsorted > 0 ? html`<p class="lead">${plural(unsorted, 'new account')} ${unsorted === 1 ? 'is' : 'are'} not found by words yet. Search again in a minute.</p>` : nothing}
-${searched || shown.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show, field, value })}
+${searched || shown.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show, field, value, order })}
 ${searched ? nothing : pager(view, after, last && positionOf([last.sort_key, last.account_id]))}`,
     };
   },
@@ -181,7 +188,11 @@ const columns = (view: View<unknown>, photos: ReadonlySet<string>): readonly Col
       );
     },
   },
-  { title: 'User principal name', cell: (one) => one.user_principal_name ?? '' },
-  { title: 'Mail', cell: (one) => (one.mail === one.user_principal_name ? 'the same' : (one.mail ?? '')) },
+  { title: 'User principal name', order: 'principal', cell: (one) => one.user_principal_name ?? '' },
+  {
+    title: 'Mail',
+    order: 'mail',
+    cell: (one) => (one.mail === one.user_principal_name ? 'the same' : (one.mail ?? '')),
+  },
   { title: 'State', cell: (one) => personState(one, view.now) },
 ];

@@ -17,12 +17,9 @@ export function permissionsOf(tenant: TenantStatus, stored: readonly StoredVersi
 ${
   since === null
     ? html`<p class="empty">Not known yet: no cycle has got a token.</p>`
-    : listTable(
-        'Permissions',
-        columns,
-        lines,
-        html`From the last token that a cycle got. They are so since ${ago(since, view.now)}.${isFromBefore(tenant) ? ' The last cycle got none.' : ''}`,
-      )
+    : listTable('Permissions', columns, lines, {
+        caption: html`From the last token that a cycle got. They are so since ${ago(since, view.now)}.${isFromBefore(tenant) ? ' The last cycle got none.' : ''}`,
+      })
 }
 ${credentialLine(tenant, view)}`;
 }

@@ -1,12 +1,15 @@
-// The lists of held removals, cycles, assignments, invitations and webhooks as CSV. Cycles, assignments and webhooks are read at once.
+// The lists of held removals, cycles, assignments, invitations and webhooks as CSV, and the results of a search. Cycles,
+// assignments, webhooks and results are read at once.
 
 import { type ListedAssignment, listAssignments } from '../../store/accounts/assignment-lists.ts';
+import { type Found, findByWords } from '../../store/accounts/find.ts';
 import { heldOf, type ListedHeld } from '../../store/commit/removal-lists.ts';
 import { type ListedInvitation, listInvitations } from '../../store/console/invitations.ts';
 import { isTenant } from '../../store/console/tenants.ts';
 import { type CycleRow, readCycles } from '../../store/tenants/status.ts';
 import { type ListedWebhook, listWebhooks } from '../../store/webhooks/webhooks.ts';
 import { type Download, download, isoOf, jsonOf, mostRows } from '../download.ts';
+import { findQuery, mostFound } from './find.ts';
 import { shownAddress } from './webhooks.ts';
 
 const removalsDownload = download({
@@ -124,10 +127,36 @@ const webhooksDownload = download({
   audit: () => ({ act: 'webhooks.exported' }),
 });
 
+const findDownload = download({
+  route: 'GET /console/find.csv',
+  query: findQuery,
+  name: 'found',
+  columns: [
+    { title: 'kind', of: (one: Found) => (one.kind === 'group' ? 'group' : 'person') },
+    { title: 'display_name', of: (one) => one.display_name },
+    { title: 'user_principal_name', of: (one) => one.user_principal_name },
+    { title: 'mail', of: (one) => one.mail },
+    { title: 'state', of: (one) => one.state },
+    { title: 'fit', of: (one) => one.fit },
+    { title: 'tenant', of: (one) => one.tenant_name },
+    { title: 'tenant_id', of: (one) => one.tenant_id },
+    { title: 'account_id', of: (one) => one.account_id },
+    { title: 'group_id', of: (one) => one.group_id },
+    { title: 'entra_object_id', of: (one) => one.entra_object_id },
+  ],
+  lot: async (read, { query }, after) => {
+    const words = query.q?.trim() ?? '';
+    return after !== undefined || words === '' ? [] : findByWords(read, null, words, mostFound);
+  },
+  // The words may be a person's name, and the audit keeps none.
+  audit: () => ({ act: 'found.exported' }),
+});
+
 export const shortDownloads: readonly Download[] = [
   removalsDownload,
   cyclesDownload,
   assignmentsDownload,
   invitationsDownload,
   webhooksDownload,
+  findDownload,
 ];

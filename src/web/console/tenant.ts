@@ -15,7 +15,7 @@ import { bars } from '../chart.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { csvLink, listTable } from '../table.ts';
-import { cycleChanges, cycleColumns, cycleFailed } from './cycle-words.ts';
+import { cycleChanges, cycleColumns, cycleFailed, cycleOrder, orderedCycles, usualCycles } from './cycle-words.ts';
 import { fieldLabels } from './field-labels.ts';
 import { permissionsOf } from './permissions.ts';
 import { settingsSummary } from './settings-summary.ts';
@@ -29,7 +29,7 @@ const outcomes = ['asked', 'paused', 'resumed', 'acknowledged'] as const;
 
 export const tenantPage = page({
   route: 'GET /console/t/:tenant',
-  query: { done: z.enum(outcomes) },
+  query: { done: z.enum(outcomes), order: cycleOrder },
   load: async (read, view) => {
     const tenant = await tenantOf(read, view);
     if (!tenant) return undefined;
@@ -99,7 +99,12 @@ function facts(tenant: TenantStatus, { groups, outside, memberships }: Counts, v
 </ul>`;
 }
 
-function cyclesOf(tenant: TenantStatus, cycles: readonly CycleRow[], view: View<unknown>): Html {
+function cyclesOf(
+  tenant: TenantStatus,
+  cycles: readonly CycleRow[],
+  view: View<{ readonly order: z.output<typeof cycleOrder> | undefined }>,
+): Html {
+  const current = view.query.order ?? usualCycles;
   const oldest = cycles.at(-1);
   const shown = cycles.toReversed().map((cycle) => ({
     value: cycleChanges(cycle),
@@ -111,7 +116,10 @@ function cyclesOf(tenant: TenantStatus, cycles: readonly CycleRow[], view: View<
   const label = `Changes of the last ${plural(cycles.length, 'cycle')}, oldest first: most ${count(most)}${failed > 0 ? `, ${count(failed)} failed` : ''}`;
   return html`<div class="panel">${bars(shown, { width: 720, height: 96, label, wide: true })}
 <p class="axis"><span>${oldest ? ago(oldest.started_at, view.now) : ''}</span><span>bars are changes; a darker one is the last, a red one failed</span><span>now</span></p></div>
-<br>${listTable('Cycles', cycleColumns(view, tenant.tenant_id), cycles, html`Newest first. A row leads to what its cycle did.`)}`;
+<br>${listTable('Cycles', cycleColumns(view, tenant.tenant_id), orderedCycles(cycles, current), {
+    caption: html`${view.query.order === undefined ? 'Newest first. ' : ''}A row leads to what its cycle did.`,
+    ordered: { view, current, usual: usualCycles, label: 'Order by' },
+  })}`;
 }
 
 const secondsOf = ({ started_at: from, finished_at: to }: CycleRow) =>

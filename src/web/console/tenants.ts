@@ -15,8 +15,8 @@ import { when } from '../../words/times.ts';
 import { bars } from '../chart.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
-import { position, positionOf } from '../query.ts';
-import { csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { order, orderBy, position, positionOf } from '../query.ts';
+import { csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { firstSteps } from './first-steps.ts';
 import { actsOfRow } from './tenant-acts.ts';
 import { stateWords } from './tenant-frame.ts';
@@ -24,13 +24,20 @@ import { stateWords } from './tenant-frame.ts';
 const rowsOfPage = 50;
 const needingShown = 5;
 
+/** The filters and the order of the list, as its page and its download take them. */
+export const tenantQuery = { show: z.enum(tenantFilters), q: z.string().max(200), order: order('name', 'fresh') };
+export const usualTenants = orderBy('name');
+
 export const tenantsPage = page({
   route: 'GET /console',
-  query: { show: z.enum(tenantFilters), q: z.string().max(200), after: position('text', 'id') },
+  query: { ...tenantQuery, after: position('text', 'id') },
   load: async (read, { query }) => {
-    const filter = { filter: query.show, words: query.q?.trim() };
+    const filter = { filter: query.show, words: query.q?.trim(), order: query.order ?? usualTenants };
     const found = await listTenants(read, { ...filter, after: query.after?.keys ?? null, limit: rowsOfPage + 1 });
-    const needing = await listTenants(read, { filter: 'need', after: null, limit: needingShown + 1 });
+    const needing = await listTenants(read, {
+      ...{ filter: 'need', order: usualTenants, after: null },
+      limit: needingShown + 1,
+    });
     const totals = await countTenants(read);
     return { totals, found, needing, steps: totals.tenants === 0 ? await readFirstSteps(read) : undefined };
   },
@@ -38,7 +45,7 @@ export const tenantsPage = page({
     if (steps) return { title: 'Tenants', section: 'tenants', content: nothingYet(steps) };
     const shown = found.slice(0, rowsOfPage);
     const last = found.length > rowsOfPage ? shown.at(-1) : undefined;
-    const { show, q, after } = view.query;
+    const { show, q, order, after } = view.query;
     return {
       title: 'Tenants',
       section: 'tenants',
@@ -47,14 +54,16 @@ export const tenantsPage = page({
 ${view.may('POST /console/invitations') ? html`<div class="acts"><a class="button" href="${view.href('/console/invitations')}">Invite a customer</a></div>` : nothing}
 ${needing.slice(0, needingShown).map((one) => needOf(one, view))}
 ${needing.length > needingShown ? html`<p class="lead"><a href="${view.href('/console', { show: 'need' })}">All that need a person</a></p>` : nothing}
-${searchForm(view, q)}
+${searchForm(view, q, keptInputs({ show, order }))}
 ${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
 ${
   shown.length === 0
     ? emptyList(view, show !== undefined || q !== undefined, { show: undefined, q: undefined }, nothing)
-    : listTable('Tenants', columns(view), shown)
+    : listTable('Tenants', columns(view), shown, {
+        ordered: { view, current: order ?? usualTenants, usual: usualTenants, label: 'Order by' },
+      })
 }
-${shown.length === 0 ? nothing : csvLink(view, '/console/tenants.csv', { show, q })}
+${shown.length === 0 ? nothing : csvLink(view, '/console/tenants.csv', { show, q, order })}
 ${pager(view, after, last && positionOf([last.sort_key, last.tenant_id]))}`,
     };
   },
@@ -95,8 +104,8 @@ function needOf(tenant: ListedTenant, view: View<unknown>): Html {
   return html`<div class="panel need"><p>${name}: ${tenant.notice ?? ''}</p><p>It is committed. <a href="${view.href(base)}">Look whether Entra ID is right</a></p></div>`;
 }
 
-function searchForm(view: View<unknown>, q: string | undefined): Html {
-  return html`<form class="search" role="search" method="get" action="${view.href('/console')}">
+function searchForm(view: View<unknown>, q: string | undefined, kept: Html): Html {
+  return html`<form class="search" role="search" method="get" action="${view.href('/console')}">${kept}
 <label for="q">Find a tenant <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
 }
 
@@ -105,6 +114,7 @@ const many = (number: number) => (number > mostCounted ? `over ${count(mostCount
 const columns = (view: View<unknown>) => [
   {
     title: 'Tenant',
+    order: 'name',
     head: true as const,
     cell: (one: ListedTenant) =>
       html`<a href="${view.href(`/console/t/${one.tenant_id}`)}">${one.name}</a><small>${one.external_ref ?? ''}</small>`,
@@ -116,6 +126,7 @@ const columns = (view: View<unknown>) => [
   },
   {
     title: 'Fresh',
+    order: '-fresh',
     cell: (one: ListedTenant) =>
       html`${one.last_success_at ? ago(one.last_success_at, view.now) : 'never read'}<small>${one.next_cycle_at ? html`next ${one.next_cycle_at <= view.now ? 'now' : when(one.next_cycle_at, view.now)}` : nothing}</small>`,
   },

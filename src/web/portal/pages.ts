@@ -1,6 +1,7 @@
 // The pages and acts of the portal.
 import { mayUse, type Viewer } from '../access.ts';
 import type { Download } from '../download.ts';
+import type { News } from '../news-question.ts';
 import type { Action, Page } from '../page.ts';
 import type { Picture } from '../picture.ts';
 import type { Preview } from '../preview.ts';
@@ -8,12 +9,12 @@ import { mePage } from './me.ts';
 import { editMe } from './me-act.ts';
 import { myPhoto, teamPhoto } from './photo.ts';
 import { previewsOfMe } from './preview.ts';
-import { teamDownload, teamPage } from './team.ts';
+import { teamDownload, teamNews, teamPage } from './team.ts';
 import { editTeamPerson, previewsOfTeam, teamPersonPage } from './team-person.ts';
 
-export const portalPages: readonly (Page | Action | Download | Preview | Picture)[] = [
+export const portalPages: readonly (Page | Action | Download | Preview | Picture | News)[] = [
   ...[mePage, editMe, myPhoto, ...previewsOfMe],
-  ...[teamPage, teamDownload, teamPersonPage, editTeamPerson, teamPhoto, ...previewsOfTeam],
+  ...[teamPage, teamDownload, teamNews, teamPersonPage, editTeamPerson, teamPhoto, ...previewsOfTeam],
 ];
 
 /** Returns the path where a viewer starts; undefined where the portal has nothing for the viewer. */

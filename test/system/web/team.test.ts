@@ -385,6 +385,21 @@ describe('the team', () => {
     expect(names(await manager.get('/team?q=%3Cbe+ANN'))).toEqual(['Ann &lt;Berg&gt;']);
     expect(names(await manager.get('/team?q=pers+05'))).toHaveLength(10);
     expect((await manager.get('/team?q=%3Czoe%3E')).text).toContain('No person of your team is called &lt;zoe&gt;.');
+    const last = await manager.get('/team?q=person&order=-name');
+    expect(names(last)).toEqual(Array.from({ length: 50 }, (_, n) => `Person ${String(60 - n).padStart(3, '0')}`));
+    expect(last.text).toContain('aria-sort="descending"><a href="/team?q=person">Name</a>');
+    expect(last.text).toContain('<input type="hidden" name="order" value="-name">');
+    const rest = /href="([^"]*)" rel="next"/.exec(last.text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const question = /data-news="([^"]*)"/.exec((await manager.get(rest)).text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    expect((await manager.get(question)).text).toBe('0');
+    expect(names(await manager.get(rest))).toEqual(
+      Array.from({ length: 10 }, (_, n) => `Person ${String(10 - n).padStart(3, '0')}`),
+    );
+    // She alone has a mail.
+    expect(names(await manager.get('/team?order=-mail'))[0]).toBe('Ann &lt;Berg&gt;');
+    expect((await manager.get('/team?order=phone&lang=de')).text).toContain('data-label="Sortieren nach"');
+    const csv = await manager.get('/team.csv?q=person&order=-name');
+    expect(csv.text.split('\r\n')[1]).toBe('Person 060,,line');
     expect(await audited(ann.id)).toEqual([]);
   });
 
@@ -416,6 +431,44 @@ describe('the team', () => {
     await ask(portal.store, 'delete from entra_sync.accounts where account_id = any(:ids::uuid[])', {
       ids: [other, formula],
     });
+  });
+
+  test('rule 49: a page that stays open tells how many of its rows changed, came or went, and of no other person', async () => {
+    const questionOf = ({ text }: Answer) => /data-news="([^"]*)"/.exec(text)?.[1]?.replaceAll('&amp;', '&') ?? '';
+    const page = await manager.get('/team?lang=de');
+    expect(page.text).toContain('data-to="/team" data-one="Eine Änderung in dieser Liste."');
+    expect(page.text).toMatch(/<script type="module" src="\/news\.js/);
+    const [all, searched, empty] = [
+      page,
+      await manager.get('/team?q=ann&order=-mail'),
+      await manager.get('/team?q=zoe'),
+    ].map(questionOf);
+    expect(empty).toBe('/team/news?q=zoe&seen=-');
+    const counts = () => Promise.all([all, searched, empty].map(async (one = '') => (await manager.get(one)).text));
+    const set = (id: string, sets: string, more = {}) =>
+      ask(portal.store, `update entra_sync.accounts set ${sets} where account_id = :id`, { id, ...more });
+    expect(await counts()).toEqual(['0', '0', '0']);
+    // Neither the list nor its viewer shows these.
+    await set(ann.id, `mapped = mapped || '{"jobTitle": "Lead"}'`);
+    await set(boss.id, `mapped = mapped || '{"displayName": "Bea Chief"}'`);
+    expect(await counts()).toEqual(['0', '0', '0']);
+    const objectId = randomUUID();
+    const zoe = await accountOf(portal.store, tenant, { objectId, mapped: { displayName: 'Zoe' } });
+    expect(await counts()).toEqual(['0', '0', '0']);
+    // A new manager leaves no row in the feed.
+    await set(zoe, `source = jsonb_build_object('manager', :boss::text)`, { boss: boss.object });
+    expect(await counts()).toEqual(['1', '0', '1']);
+    await set(ann.id, `mapped = mapped || '{"displayName": "Ann Berg-Ruiz"}'`);
+    expect(await counts()).toEqual(['2', '1', '1']);
+    await set(zoe, `removed_at = now(), removed_reason = 'deleted', purge_at = now()`);
+    expect(await counts()).toEqual(['1', '1', '0']);
+    for (const bad of ['/team/news', '/team/news?seen=x', `${all}&seen=-`])
+      expect((await manager.get(bad)).status).toBe(404);
+    expect((await browser.get(all ?? '')).status).toBe(404);
+    await settings({ portal: { managers: false } });
+    expect((await manager.get(all ?? '')).status).toBe(404);
+    await settings(given);
+    await ask(portal.store, 'delete from entra_sync.accounts where account_id = :zoe', { zoe });
   });
 
   test('a page behind the last person says so, with the way to the first', async () => {

@@ -97,6 +97,13 @@ export const language: PortalLanguage = {
       name: 'Person',
       mail: 'E-Mail',
       how: 'Wie',
+      order: 'Sortieren nach',
+      news: {
+        one: 'Eine Änderung in dieser Liste.',
+        many: '{n} Änderungen in dieser Liste.',
+        most: 'Mehr als 99 Änderungen in dieser Liste.',
+        reload: 'Neu laden',
+      },
       via: { line: 'berichtet an Sie', group: 'durch eine Gruppe' },
       nameless: 'ohne Namen',
       photo: 'Foto von {name}',

@@ -95,6 +95,13 @@ export const language = {
       name: 'Name',
       mail: 'Mail',
       how: 'How',
+      order: 'Order by',
+      news: {
+        one: 'One change in this list.',
+        many: '{n} changes in this list.',
+        most: 'More than 99 changes in this list.',
+        reload: 'Reload',
+      },
       via: { line: 'reports to you', group: 'by a group' },
       nameless: 'without a name',
       photo: 'Photo of {name}',
