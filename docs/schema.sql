@@ -5053,7 +5053,7 @@ AS $function$
    where (removed or a.removed_at is null) and f.fit is not null
   union all
   select 'group', g.tenant_id, null, g.group_id, g.entra_object_id, g.display_name, null, g.mail,
-         case when g.removed_at is null then g.state else 'removed' end, f.fit
+         case when g.removed_at is null then g.state when g.copied then 'removed' else 'not_copied' end, f.fit
     from unnest(groups) as n (no)
    cross join lateral (select g.* from entra_sync.groups g where g.group_no = n.no and g.tenant_id = tenant offset 0) g
    cross join lateral (select case when wanted is null then 'id' else entra_sync.fit_of(
