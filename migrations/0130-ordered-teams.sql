@@ -20,8 +20,8 @@ declare
   numbers integer[];
   rarest text;
   holders integer;
-  -- Whether these came by the words, all are managed, and all have the words.
-  are_found constant boolean := wanted <> '{}';
+  -- Whether these came by the words and are not most of the tenant, all are managed, and all have the words.
+  are_found boolean := wanted <> '{}';
   managed_all boolean := true;
   named_all boolean := wanted = '{}';
 begin
@@ -79,6 +79,8 @@ begin
             where x.tenant_id = manager.tenant_id and x.kind = 'a'
               and x.word >= left(u.w, 64) and x.word < left(u.w, 64) || last) f
          group by f.no having count(*) = cardinality(wanted) order by 1);
+      -- Beyond that, reading the tenant once costs less than looking each account up.
+      are_found := cardinality(numbers) <= 20 * few;
     end if;
   end if;
 

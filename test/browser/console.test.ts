@@ -289,6 +289,30 @@ test('without script and by keyboard alone: a wrong number is told at its field,
   expect(complaints).toEqual([]);
 });
 
+test('on a phone, without script and by keyboard alone: a list is ordered by the head of a column, which is in sight', async () => {
+  const { page, complaints } = await openWindow(views[1], false);
+  await page.goto(`${web.url}/console/t/${contoso.tenantId}/people?show=managed`);
+  const head = page.getByRole('columnheader', { name: 'Mail' });
+  const mails = () => page.locator('td[data-label="User principal name"]').allInnerTexts();
+  for (const [sort, order] of [
+    ['ascending', 'mail'],
+    ['descending', '-mail'],
+  ] as const) {
+    await head.getByRole('link').focus();
+    const box = await head.getByRole('link').boundingBox();
+    expect(box && box.x >= 0 && box.x + box.width <= 390 && box.height >= 24).toBe(true);
+    await Promise.all([page.waitForURL(`**/people?show=managed&order=${order}`), page.keyboard.press('Enter')]);
+    expect(await head.getAttribute('aria-sort')).toBe(sort);
+    const shown = await mails();
+    expect(shown.length).toBeGreaterThan(10);
+    const sorted = shown.toSorted((one, other) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
+    expect(shown).toEqual(sort === 'ascending' ? sorted : sorted.toReversed());
+  }
+  const before = "getComputedStyle(document.querySelector('table.ordered thead tr'), '::before').content";
+  expect(await page.evaluate(before)).toBe('"Order by"');
+  expect(complaints).toEqual([]);
+});
+
 test('without script and by keyboard alone: a rule is looked at, then made', async () => {
   const { page, complaints } = await openWindow(views[0], false);
   await page.goto(`${web.url}/console/t/${contoso.tenantId}/assignments/new`);
