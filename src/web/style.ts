@@ -176,6 +176,8 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
 
 @media (max-width: 44rem) {
   main { padding: var(--s4); }
+  .crumb a, .pager a { display: inline-block; padding: .35rem 0; }
+  :is(.field, .filters, .choice, td) input:is([type=checkbox], [type=radio]) { min-width: 1.5rem; min-height: 1.5rem; vertical-align: middle; }
   header.top { padding: var(--s3) var(--s4); }
   .line li, .field { grid-template-columns: minmax(0, 1fr); }
   .field .under, .field .problem, dl.both { grid-column: 1; }

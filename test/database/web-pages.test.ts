@@ -352,6 +352,7 @@ describe('forms', () => {
     const wrong = await browser.post(`/test/t/${tenant}/act`, { count: 'three <b>' });
     expect(wrong.status).toBe(422);
     expect(wrong.text).toContain('<a href="#count">The count is a number.</a>');
+    expect(wrong.text).toContain('<title>Nothing was changed · Person · entra-sync</title>');
     expect(wrong.text).toContain('<p>three &lt;b&gt;</p>');
     const long = await browser.post(`/test/t/${tenant}/act`, { count: '1'.repeat(60_001), other: 'x'.repeat(10) });
     expect([long.status, long.text.includes('Too big')]).toEqual([422, false]);

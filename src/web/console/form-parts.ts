@@ -29,7 +29,11 @@ export function formNamed(view: View<unknown>, name: string): SentForm | undefin
   return typedText(view.form, 'form') === name ? view.form : undefined;
 }
 
-/** Returns the button that shows what a form would do, then what came back: Enter in a field presses the one that does nothing. */
-export function lookButtons(form: SentForm | undefined, words = 'Show who changes'): Html {
-  return html`<div class="acts"><button name="act" value="look">${form?.shown ? `${words} now` : words}</button></div>${form?.shown ?? nothing}`;
+/**
+ * Returns the button that shows what a form would do, then what came back: Enter in a field presses the one that does nothing.
+ * `of`: the id of the heading that tells it from the same button of another form of the page.
+ */
+export function lookButtons(form: SentForm | undefined, words = 'Show who changes', of?: string): Html {
+  const about = of === undefined ? nothing : html` aria-describedby="${of}"`;
+  return html`<div class="acts"><button name="act" value="look"${about}>${form?.shown ? `${words} now` : words}</button></div>${form?.shown ?? nothing}`;
 }

@@ -15,8 +15,10 @@ const entries: readonly { section: string; label: string; path: string; route: R
 
 /** Returns the whole page. */
 export function consoleFrame(view: View<unknown>, { title, content, section }: Content): string {
+  // A screen reader says the title first: a form that came back is not taken for one that was saved.
+  const isRefused = (view.form?.problems.length ?? 0) > 0;
   return document({
-    title: `${title} · entra-sync`,
+    title: `${isRefused ? 'Nothing was changed · ' : ''}${title} · entra-sync`,
     language: view.language,
     body: html`<header class="top"><strong>entra-sync</strong>${navigation(view, section)}</header>
 <main id="main">${problemsOf(view, content)}${content}</main>${view.params.tenant ? tenantNewsLine(view) : nothing}`,

@@ -109,7 +109,7 @@ function heldColumns(list: RemovalList, view: View<unknown>, may: boolean): read
           {
             title: 'Only these',
             cell: (one) =>
-              html`<input type="checkbox" name="id" value="${idOf(one)}" aria-label="Only ${named(one)}"${ticked.has(idOf(one)) ? html` checked` : nothing}>`,
+              html`<input type="checkbox" name="id" value="${idOf(one)}" aria-label="Only ${[named(one), one.user_principal_name].filter(Boolean).join(', ')}"${ticked.has(idOf(one)) ? html` checked` : nothing}>`,
           },
         ]
       : [];

@@ -41,6 +41,9 @@ export const editors: Readonly<Record<string, string>> = {
 /** The longest text of a list that a form carries. A longer one is changed by the command line. */
 const longestList = 20_000;
 
+/** Returns the id of the heading of a form. */
+export const headingOf = (name: FormName) => `settings-${name}`;
+
 function settingsForm(
   view: View<unknown>,
   name: FormName,
@@ -53,7 +56,7 @@ function settingsForm(
     `/console/t/${view.params.tenant}/settings/${name}`,
     html`<input type="hidden" name="form" value="${name}"><input type="hidden" name="version" value="${version}">
 ${inputs(form)}
-${lookButtons(form, 'Show what changes')}`,
+${lookButtons(form, 'Show what changes', headingOf(name))}`,
   );
 }
 
@@ -142,7 +145,7 @@ const labels: Readonly<Record<string, { label: string; under: string }>> = {
 export function scopeForm(view: View<unknown>, inForce: InForce): Html {
   if (!view.may('POST /console/t/:tenant/settings/scope')) return nothing;
   const stored = scopeTexts(inForce.merged);
-  return html`<h2>Who is taken</h2>${settingsForm(view, 'scope', inForce, (form) => {
+  return html`<h2 id="${headingOf('scope')}">Who is taken</h2>${settingsForm(view, 'scope', inForce, (form) => {
     const value = (id: string) => typedText(form, id) ?? stored[id] ?? '';
     const select = (id: string, label: string, choices: Readonly<Record<string, string>>) =>
       fieldLine(
@@ -177,7 +180,7 @@ ${value}</textarea>`,
 export function portalForm(view: View<unknown>, inForce: InForce): Html {
   const { portal } = inForce.merged;
   if (portal === undefined || !view.may('POST /console/t/:tenant/settings/portal')) return nothing;
-  return html`<h2>Portal</h2>${settingsForm(
+  return html`<h2 id="${headingOf('portal')}">Portal</h2>${settingsForm(
     view,
     'portal',
     inForce,
@@ -201,7 +204,7 @@ const roleWords = {
 /** Returns the form of the groups that give a role; nothing for a viewer who may not change it. */
 export function rolesForm(view: View<unknown>, inForce: InForce): Html {
   if (!view.may('POST /console/t/:tenant/settings/roles')) return nothing;
-  return html`<h2>Roles by groups</h2>${settingsForm(
+  return html`<h2 id="${headingOf('roles')}">Roles by groups</h2>${settingsForm(
     view,
     'roles',
     inForce,
@@ -224,7 +227,7 @@ ${typedText(form, name) ?? stored}</textarea>`,
 export function fileForm(view: View<unknown>, inForce: InForce): Html {
   if (!view.may('POST /console/t/:tenant/settings/file')) return nothing;
   const isEmpty = Object.keys(inForce.own).length === 0;
-  return html`<h2>A settings file</h2>
+  return html`<h2 id="${headingOf('file')}">A settings file</h2>
 <p class="lead">As <code>entra-sync tenant set</code> takes it: only the keys that change.</p>
 ${isEmpty ? nothing : html`<details class="panel"><summary>The tenant's own settings today</summary><pre tabindex="0">${stringify(inForce.own)}</pre></details>`}
 ${settingsForm(view, 'file', inForce, (form) => {

@@ -7,7 +7,7 @@ import { page, type View } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
 import { byWhom } from './change-words.ts';
 import { fieldLabels } from './field-labels.ts';
-import { fieldsForm, fileForm, mergedOf, portalForm, rolesForm, scopeForm } from './settings-forms.ts';
+import { fieldsForm, fileForm, headingOf, mergedOf, portalForm, rolesForm, scopeForm } from './settings-forms.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownVersions = 20;
@@ -40,7 +40,7 @@ export const settingsPage = page({
       content: html`${tenantHead(view, tenant, '/settings', { title: 'Settings' })}
 <p class="lead">Source of truth: ${tenant.source_of_truth}. A change says first who changes and who leaves, and is then done as shown.</p>
 ${view.may('GET /console/t/:tenant/contacts') ? html`<p><a href="${view.href(`/console/t/${tenant.tenant_id}/contacts`)}">Contacts</a>: the people who are told by mail of lost consent and of removals that wait.</p>` : nothing}
-<h2>Fields of the profile</h2>
+<h2 id="${headingOf('fields')}">Fields of the profile</h2>
 ${fieldsForm(view, inForce)}
 ${scopeForm(view, inForce)}
 ${portalForm(view, inForce)}

@@ -18,8 +18,10 @@ export type Head = {
 
 /** Returns the whole page. */
 export function portalFrame(view: View<unknown>, { title, content, header }: Content): string {
+  // A screen reader says the title first: a form that came back is not taken for one that was saved.
+  const isRefused = (view.form?.problems.length ?? 0) > 0;
   return document({
-    title,
+    title: isRefused ? `${textsOf(view).problems.nothing.replace(/\.$/, '')} · ${title}` : title,
     language: view.language,
     body: html`${header ?? html`<header class="top">${viewerOf(view, '')}</header>`}
 <main id="main" class="portal">${problemsOf(view)}${content}</main>`,

@@ -72,7 +72,7 @@ function ownForm(
   const isOwn = (one: PersonField) => one.origin === 'user' && one.mappedFrom !== null;
   const mayAct = view.may('POST /me');
   const form = html`${first}${stateInput(view, person)}${previewed ? previewPanel(view, '/me/preview', mayAct) : nothing}
-<div><fieldset class="plain"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
+<div><fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
 ${mayAct ? html`<div class="acts">${save}</div>` : nothing}</div>`;
   const more = [
     ...(history.undo ? [undoForm(history.undo, person, view, head)] : []),

@@ -77,7 +77,7 @@ function editForm(path: string, { person, theirs, account, panel }: Data, view: 
   const own = theirs.some((one) => one.origin === 'user' && one.mappedFrom !== null);
   const reset = html`<div class="acts more">${postForm(view, path, html`<input type="hidden" name="at" value="${person.at}"><button name="act" value="reset_all">${me.resetAll}</button>`)}</div>`;
   return html`<section class="panel" aria-labelledby="editable"><h2 id="editable">${team.editable}</h2>
-${postForm(view, path, html`${first}${stateInput(view, person)}${panel}<div><fieldset class="plain"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>${mayAct ? save : nothing}</div>`)}
+${postForm(view, path, html`${first}${stateInput(view, person)}${panel}<div><fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>${mayAct ? save : nothing}</div>`)}
 ${mayAct && own ? reset : nothing}</section>`;
 }
 

@@ -56,6 +56,12 @@ test('owner and editors of a field: shown, stored by the administrator, and noth
     'owner.displayName': 'user',
   });
   expect(looked.text).toContain('owned by the user from now on: jobTitle');
+  // Each of the same buttons is told from the others by its heading.
+  const about = [...looked.text.matchAll(/<button name="act" value="look" aria-describedby="([^"]+)"/g)].map(
+    ([, id]) => id,
+  );
+  expect([about.length, new Set(about).size]).toEqual([3, 3]);
+  for (const id of about) expect(looked.text).toContain(`<h2 id="${id}"`);
   expect(looked.text).toMatch(
     /<select id="owner.jobTitle"[^>]*><option value="directory">directory<\/option><option value="user" selected>/,
   );

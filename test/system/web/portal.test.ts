@@ -257,6 +257,7 @@ describe('a person alone', () => {
     const cookie = await portal.cookie({ tenantId: tenant, objectId: person, actor: 'entra:x/y' });
     const back = await portal.with(cookie).get('/me', { cookie: `entra-sync-test=${cookie}; ${kept.split(';')[0]}` });
     expect(back.text).toContain('Your session had ended.');
+    expect(back.text).toMatch(/<title>Nothing was saved · /);
     expect([valueIn(back, 'field.jobTitle'), valueIn(back, 'was.jobTitle'), valueIn(back, 'at')]).toEqual([
       'Boss',
       'Clerk',
