@@ -12,7 +12,7 @@ export const style = `
   --bar: #2f5d8f; --bar-last: #6cb2ff; --bar-bad: #c4665e; } }
 
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font-variant-numeric: tabular-nums;
+body { margin: 0; background: var(--ground); color: var(--ink); font-variant-numeric: tabular-nums; overflow-wrap: anywhere;
   font: var(--text)/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 76rem; margin: 0 auto; padding: var(--s5); }
 main.narrow { max-width: 44rem; }
@@ -104,7 +104,7 @@ textarea { resize: vertical; }
 .field:first-of-type { border-top: 0; }
 .under button.quiet { padding: 0 .2rem; margin: 0 -.2rem; font-size: inherit; text-align: left; }
 dl.fields { margin: 0; }
-dl.both { grid-column: 2; display: grid; align-items: baseline; grid-template-columns: max-content 1fr; gap: var(--s1) var(--s4); margin: 0; padding: var(--s2) var(--s3);
+dl.both { grid-column: 2; display: grid; align-items: baseline; grid-template-columns: fit-content(40%) 1fr; gap: var(--s1) var(--s4); margin: 0; padding: var(--s2) var(--s3);
   border: 1px solid var(--bad); border-radius: 6px; }
 dl.both dt { color: var(--soft); }
 dl.both dd { margin: 0; overflow-wrap: anywhere; }

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { createTenant, type Simulator, startSimulator, type Tenant } from '../../src/simulator/index.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
+import { style } from '../../src/web/style.ts';
 import { startChromium } from '../support/chromium.ts';
 import { isDeep } from '../support/deep.ts';
 import { openPortal, type Portal } from '../support/portal.ts';
@@ -131,6 +132,37 @@ describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
     expect(await page.getByLabel('Position').inputValue()).toBe('Queen');
     expect(complaints).toEqual([]);
   });
+});
+
+/** The texts that are wider than their element, and whether the page is wider than its window. A string, for the browser. */
+const widerThanTheirBox = `[...document.querySelectorAll('body *')].flatMap((one) => [...one.childNodes]
+  .filter((node) => node.nodeType === 3 && node.textContent.trim() !== '' && one.tagName !== 'OPTION')
+  .flatMap((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const isWider = range.getBoundingClientRect().right > one.getBoundingClientRect().right + 1;
+    return isWider ? [one.outerHTML.slice(0, 60)] : [];
+  })).concat(document.documentElement.scrollWidth > document.documentElement.clientWidth ? ['the page'] : [])`;
+
+test('a word of a hundred letters stays in its place, on a phone too', async () => {
+  const word = 'w'.repeat(100);
+  const samples = [
+    `<h2>${word}</h2><p>${word}</p><ul><li>${word}</li></ul><p class="done">${word}</p>`,
+    `<div class="field wrong"><label>${word}</label><input><p class="under">${word}</p><p class="problem">${word}</p>
+     <dl class="both"><dt>${word}</dt><dd>${word}</dd></dl></div><dl class="fields"><div class="field"><dt>${word}</dt><dd>x</dd></div></dl>`,
+    `<div class="acts"><button>${word}</button></div><nav class="filters"><a>${word}</a></nav><nav class="pager"><a>${word}</a><a>${word}</a></nav>`,
+    `<details class="panel"><summary>${word}</summary></details><ul class="facts"><li><b>${word}</b><span>${word}</span></li></ul>`,
+    `<header class="top"><nav><a>${word}</a></nav><div class="viewer"><span>${word}</span></div></header>`,
+  ];
+  const page = await browser.newPage();
+  for (const width of [390, 800, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const sample of samples) {
+      await page.setContent(`<style>${style}</style><main class="portal">${sample}</main>`);
+      expect([width, await page.evaluate(widerThanTheirBox)]).toEqual([width, []]);
+    }
+  }
+  await page.close();
 });
 
 test('without script and by keyboard alone: typed, saved with Enter, and taken back', async () => {

@@ -92,6 +92,12 @@ test('a text escapes its values, and its markup is its own', () => {
   );
 });
 
+test('the German page says in a sentence how long a copy can be restored', () => {
+  const german = languages.find(({ tag }) => tag === 'de') ?? expect.unreachable();
+  const said = say(german.texts.welcome.removed, { retention: '30 Tage' }).html;
+  expect(said).toContain('Die Kopie kann noch 30 Tage lang wiederhergestellt werden.');
+});
+
 test('a time is spelled in the language, in UTC', () => {
   const time = new Date('2096-01-15T12:30:00Z');
   const shown = languages.map((language) => moment(time, language).html.replaceAll('\u202f', ' '));

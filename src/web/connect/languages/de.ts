@@ -50,7 +50,7 @@ export const language: Language = {
       keptTitle: 'Was gespeichert wird',
       kept: 'Eine Kopie dieser Werte. Sie wird etwa alle {interval} erneuert.',
       removed:
-        'Ein Benutzer, der aus Ihrem Verzeichnis entfernt wird, ist nach der nächsten Erneuerung nicht mehr zu sehen. Frist, in der die Kopie wiederhergestellt werden kann: {retention}. Danach wird sie gelöscht.',
+        'Ein Benutzer, der aus Ihrem Verzeichnis entfernt wird, ist nach der nächsten Erneuerung nicht mehr zu sehen. Die Kopie kann noch {retention} lang wiederhergestellt werden. Danach wird sie gelöscht.',
       writtenTitle: 'Was geschrieben wird',
       written: '**Nichts.** {product} liest nur. Mit einer Berechtigung zum Schreiben arbeitet es nicht.',
       askingTitle: 'Wer fragt',

@@ -116,7 +116,7 @@ export const language: PortalLanguage = {
         you: 'Zuletzt von Ihnen geändert, {at}.',
         person: 'Zuletzt von der Person selbst geändert, {at}.',
         manager: 'Zuletzt von einer anderen Person Ihrer Firma geändert, {at}.',
-        administrator: 'Zuletzt von der Verwaltung geändert, {at}.',
+        administrator: 'Zuletzt von der Administration geändert, {at}.',
       },
     },
     history: {
