@@ -55,8 +55,6 @@ export default defineConfig({
     // By default a machine with two cores gets one worker, and most tests wait for Postgres or a socket.
     maxWorkers: 4,
     sequence: { sequencer: LongFirst },
-    // Node takes the types out of the sources by itself.
-    experimental: { viteModuleRunner: false },
     projects: [
       { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
       // One project: the workers of each begin with nothing loaded.
