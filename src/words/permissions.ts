@@ -1,9 +1,9 @@
 // The permissions of a tenant's token and the end of its credential in words, which terminal and pages share.
 import { type JudgedRole, judgeEachRole, type Use } from '../rules/roles.ts';
-import type { TenantStatus } from '../store/tenants/status.ts';
+import type { TenantState } from '../store/tenants/status.ts';
 import { when } from './times.ts';
 
-type Known = Pick<TenantStatus, 'permissions' | 'credential_kind' | 'credential_ends_at' | 'last_error_code'>;
+type Known = Pick<TenantState, 'permissions' | 'credential_kind' | 'credential_ends_at' | 'last_error_code'>;
 
 export type PermissionLine = {
   readonly permission: string;

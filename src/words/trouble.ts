@@ -3,11 +3,11 @@
 import { count } from '../rules/numbers.ts';
 import { isDatabasesFault, quarantineAfter } from '../rules/quarantine.ts';
 import { commandWord } from '../rules/shell.ts';
-import type { TenantStatus } from '../store/tenants/status.ts';
+import type { TenantState, TenantStatus } from '../store/tenants/status.ts';
 import { when } from './times.ts';
 
 /** Returns the line of `status` below its table; undefined for a healthy tenant. */
-export function describeTrouble(tenant: TenantStatus): string | undefined {
+export function describeTrouble(tenant: TenantState): string | undefined {
   const { failures, last_error_message: message, next_cycle_at: next, paused } = tenant;
   if (failures < quarantineAfter) {
     if (!isDatabasesFault(tenant.last_cycle_error_code)) return message ?? undefined;
@@ -24,7 +24,7 @@ export function describeTrouble(tenant: TenantStatus): string | undefined {
 }
 
 /** Returns when the data of a disconnected tenant ends; undefined where no time was given. */
-export function describeErasure({ name, erase_at: at }: TenantStatus): string | undefined {
+export function describeErasure({ name, erase_at: at }: TenantState): string | undefined {
   if (!at) return undefined;
   const time = at > new Date() ? `A worker erases it ${when(at)}` : 'The next tick of a worker erases it';
   return `${time}, with all its data, unless entra-sync tenant reconnect ${commandWord(name)} comes first.`;
@@ -36,7 +36,7 @@ function acknowledgeCommand(name: string): string {
 }
 
 /** Returns the notice of a mass change, with its cure; undefined without one. */
-export function describeNotice({ notice, name }: Pick<TenantStatus, 'notice' | 'name'>): string | undefined {
+export function describeNotice({ notice, name }: Pick<TenantState, 'notice' | 'name'>): string | undefined {
   return notice === null ? undefined : `${notice} -> look whether Entra ID is right, then ${acknowledgeCommand(name)}`;
 }
 

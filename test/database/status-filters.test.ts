@@ -3,9 +3,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../src/settings/settings.ts';
 import { listTenants } from '../../src/store/console/tenants.ts';
 import { type Database, inTransaction, openDatabase, rows } from '../../src/store/database/pool.ts';
-import { readStatus, type StatusFilter } from '../../src/store/tenants/status.ts';
+import { readState, readStatus, type StatusFilter } from '../../src/store/tenants/status.ts';
 import { addTenant } from '../../src/store/tenants/tenants.ts';
 import { type FreshDatabase, freshDatabase } from '../support/postgres.ts';
+import { rowsRead } from '../support/rows-read.ts';
 import { setSettings } from '../support/settings.ts';
 
 let fresh: FreshDatabase;
@@ -122,5 +123,27 @@ test('of each tenant the last cycle alone is read, however many are kept', async
         where schemaname = 'entra_sync' and relname = 'cycles'`,
     );
     expect(Number(cycles?.read)).toBeLessThan(200);
+  });
+});
+
+test('the state of a tenant, which heads each of its pages, is read without its accounts', async () => {
+  const id = await tenant('j many accounts');
+  await database.raw(
+    `insert into entra_sync.accounts (tenant_id, entra_object_id, state)
+     select ?, gen_random_uuid(), 'managed' from generate_series(1, 50)`,
+    [id],
+  );
+  await inTransaction(database, async (transaction) => {
+    const before = await rowsRead(transaction, 'accounts');
+    const {
+      accounts: _accounts,
+      suspended: _suspended,
+      removed: _removed,
+      ...counted
+    } = (await readStatus(transaction, id))[0] ?? {};
+    const between = await rowsRead(transaction, 'accounts');
+    expect(between - before).toBeGreaterThanOrEqual(50);
+    expect(await readState(transaction, id)).toEqual(counted);
+    expect((await rowsRead(transaction, 'accounts')) - between).toBeLessThan(2);
   });
 });

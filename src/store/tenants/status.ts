@@ -4,10 +4,10 @@ import { type Database, rows } from '../database/pool.ts';
 import { intervalOf, naturally } from '../database/vocabulary.ts';
 import type { TenantRow } from './tenants.ts';
 
-export type TenantStatus = TenantRow & {
-  accounts: number;
-  suspended: number;
-  removed: number;
+/** A tenant's state with the number of its accounts, for which all of them are read. */
+export type TenantStatus = TenantState & { accounts: number; suspended: number; removed: number };
+
+export type TenantState = TenantRow & {
   running: boolean;
   /** As `failing` and `stale` of {@link statusFilters}. */
   failing: boolean;
@@ -112,6 +112,13 @@ const firstLoadOf = (tenant: string) => `
     from (values ('users'), ('groups')) s (stream)
     left join entra_sync.rounds l on l.tenant_id = ${tenant} and l.stream = s.stream and l.kind = 'listing'`;
 
+const countsOfAccounts = `
+       left join lateral (
+         select count(*) filter (where removed_at is null)::int as accounts,
+                count(*) filter (where removed_at is null and not enabled)::int as suspended,
+                count(*) filter (where removed_at is not null)::int as removed
+           from entra_sync.accounts where tenant_id = t.tenant_id) a on true`;
+
 /** Returns all tenants, one, or those of a filter, each with its number of accounts and last cycle. */
 export async function readStatus(
   database: Database,
@@ -120,7 +127,21 @@ export async function readStatus(
 ): Promise<TenantStatus[]> {
   return rows<TenantStatus>(
     database,
-    `select t.*, a.accounts, a.suspended, a.removed, coalesce(c.outcome = 'running' and h.alive, false) as running,
+    selectStates(only, { columns: 'a.accounts, a.suspended, a.removed,', joins: countsOfAccounts }),
+    {
+      tenantId,
+    },
+  );
+}
+
+/** Returns the state of one tenant; undefined if it is not registered. */
+export async function readState(database: Database, tenantId: string): Promise<TenantState | undefined> {
+  const [tenant] = await rows<TenantState>(database, selectStates(null, { columns: '', joins: '' }), { tenantId });
+  return tenant;
+}
+
+const selectStates = (only: StatusFilter | null, { columns, joins }: { columns: string; joins: string }) => `
+     select t.*, ${columns} coalesce(c.outcome = 'running' and h.alive, false) as running,
             (${isOf.failing}) is true as failing, (${isOf.stale}) is true as stale,
             case when not ${leftOpen} then c.outcome
                  when not ${wholeCommitted} then 'cut off'
@@ -136,18 +157,10 @@ export async function readStatus(
               as older_rounds,
             case when t.provisional then (${firstLoadOf('t.tenant_id')}) end as first_load
        from directory.tenants t
-       join entra_sync.tenants p on p.tenant_id = t.tenant_id
-       left join lateral (
-         select count(*) filter (where removed_at is null)::int as accounts,
-                count(*) filter (where removed_at is null and not enabled)::int as suspended,
-                count(*) filter (where removed_at is not null)::int as removed
-           from entra_sync.accounts where tenant_id = t.tenant_id) a on true
+       join entra_sync.tenants p on p.tenant_id = t.tenant_id ${joins}
        ${lastCycle}
       where (:tenantId::uuid is null or t.tenant_id = :tenantId) and ${only === null ? 'true' : isOf[only]}
-      order by ${naturally('t.name')}, t.tenant_id`,
-    { tenantId },
-  );
-}
+      order by ${naturally('t.name')}, t.tenant_id`;
 
 export type StreamState = { stream: string; committed_at: Date; full_at: Date; open_pages: number | null };
 

@@ -1,6 +1,6 @@
 // The permissions of a tenant's token, and the end of the credential, on the tenant's page.
 import type { StoredVersion } from '../../store/settings/versions.ts';
-import type { TenantStatus } from '../../store/tenants/status.ts';
+import type { TenantState } from '../../store/tenants/status.ts';
 import { describeCredential, describePermissions, isFromBefore, type PermissionLine } from '../../words/permissions.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
@@ -8,7 +8,7 @@ import { type Column, listTable } from '../table.ts';
 import { mergedOf } from './settings-forms.ts';
 
 /** Returns the section; nothing for a disconnected tenant, whose consent does not matter any more. */
-export function permissionsOf(tenant: TenantStatus, stored: readonly StoredVersion[], view: View<unknown>): Html {
+export function permissionsOf(tenant: TenantState, stored: readonly StoredVersion[], view: View<unknown>): Html {
   if (tenant.status === 'disconnected') return nothing;
   const { photos, allowRoles } = mergedOf(stored);
   const lines = describePermissions(tenant, { photos: photos?.read === true, allowed: allowRoles ?? [] });
@@ -39,7 +39,7 @@ const columns: readonly Column<PermissionLine>[] = [
 ];
 
 /** The credential is the vendor's, and so is the knowledge of its end. */
-function credentialLine(tenant: TenantStatus, view: View<unknown>): Html {
+function credentialLine(tenant: TenantState, view: View<unknown>): Html {
   const credential = describeCredential(tenant, view.now);
   if (credential === undefined || !view.viewer.roles.some((role) => role.startsWith('ops'))) return nothing;
   const mark = { good: ' line', soon: ' need', over: ' need bad' }[credential.state];

@@ -2,13 +2,13 @@
 import { asGuid } from '../../rules/decode.ts';
 import { type FoundAccount, findAccounts } from '../../store/accounts/explain.ts';
 import type { Transaction } from '../../store/database/pool.ts';
-import type { TenantStatus } from '../../store/tenants/status.ts';
+import type { TenantState } from '../../store/tenants/status.ts';
 import { removalText } from '../../words/removals.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import type { View } from '../page.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
-export type PersonOfTenant = { readonly tenant: TenantStatus; readonly account: FoundAccount };
+export type PersonOfTenant = { readonly tenant: TenantState; readonly account: FoundAccount };
 
 /** Returns the account of the route, if it is of the tenant of the route; undefined is a 404. */
 export async function personOf(

@@ -1,7 +1,7 @@
 // The head of every page of one tenant: its name, one sentence of state, the ways to its other pages.
 import { count, plural } from '../../rules/numbers.ts';
 import type { Transaction } from '../../store/database/pool.ts';
-import { readStatus, type TenantStatus } from '../../store/tenants/status.ts';
+import { readState, type TenantState } from '../../store/tenants/status.ts';
 import { when } from '../../words/times.ts';
 import type { Route } from '../access.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
@@ -11,9 +11,8 @@ import type { View } from '../page.ts';
 export async function tenantOf(
   read: Transaction,
   { params }: { readonly params: Readonly<Record<string, string>> },
-): Promise<TenantStatus | undefined> {
-  const [tenant] = await readStatus(read, params.tenant ?? '');
-  return tenant;
+): Promise<TenantState | undefined> {
+  return readState(read, params.tenant ?? '');
 }
 
 const tabs: readonly { readonly path: string; readonly label: string; readonly route: Route }[] = [
@@ -30,7 +29,7 @@ const tabs: readonly { readonly path: string; readonly label: string; readonly r
 /** Returns the head of a page below `tab`, the path of its entry. `title` is the page's heading. */
 export function tenantHead(
   view: View<unknown>,
-  tenant: TenantStatus,
+  tenant: TenantState,
   tab: string,
   { title = tenant.name, crumbs = [] }: { title?: string; crumbs?: readonly { path: string; label: string }[] } = {},
 ): Html {
@@ -57,7 +56,7 @@ ${tab === '' && title === tenant.name ? html`<p class="lead">${stateLine(tenant,
 }
 
 type State = Pick<
-  TenantStatus,
+  TenantState,
   | 'status'
   | 'paused'
   | 'provisional'
@@ -86,7 +85,7 @@ export function stateWords(tenant: Pick<State, Exclude<keyof State, 'last_succes
   return html`<span class="state">${tenant.running ? 'Current, and being read now' : 'Current'}</span>`;
 }
 
-function stateLine(tenant: TenantStatus, now: Date): Html {
+function stateLine(tenant: TenantState, now: Date): Html {
   const read = tenant.last_success_at ? html`read ${ago(tenant.last_success_at, now)}` : html`never read`;
   const next =
     tenant.status === 'disconnected' || tenant.paused

@@ -6,6 +6,7 @@ import { storedSettings } from '../../store/settings/versions.ts';
 import {
   type CycleRow,
   readCycles,
+  readStatus,
   readStreams,
   type StreamState,
   type TenantStatus,
@@ -20,7 +21,7 @@ import { fieldLabels } from './field-labels.ts';
 import { permissionsOf } from './permissions.ts';
 import { settingsSummary } from './settings-summary.ts';
 import { actsOfPage } from './tenant-acts.ts';
-import { tenantHead, tenantOf } from './tenant-frame.ts';
+import { tenantHead } from './tenant-frame.ts';
 
 const cyclesShown = 50;
 
@@ -31,7 +32,7 @@ export const tenantPage = page({
   route: 'GET /console/t/:tenant',
   query: { done: z.enum(outcomes), order: cycleOrder },
   load: async (read, view) => {
-    const tenant = await tenantOf(read, view);
+    const [tenant] = await readStatus(read, view.params.tenant ?? '');
     if (!tenant) return undefined;
     return {
       tenant,
