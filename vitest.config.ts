@@ -72,7 +72,7 @@ export default defineConfig({
           ...withPostgres,
           name: 'deep',
           include: [deepFiles, ...(isDeep ? deeper.filter(isThere).map((name) => `test/${name}.test.ts`) : [])],
-          testTimeout: 120_000,
+          testTimeout: 240_000,
         },
       },
     ],
