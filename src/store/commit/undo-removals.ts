@@ -99,13 +99,18 @@ const removalsBy = (of: UndoOf) =>
     ? `select c.change_id, c.kind, c.account_id, c.group_id from entra_sync.changes c
         where c.tenant_id = :tenant and c.cycle_id = :cycleOf::bigint
           and c.kind in ('account.removed', 'group.removed')`
-    : `select c.change_id, c.kind, c.account_id, c.group_id
-         from entra_sync.changes d
-         join entra_sync.changes c
-           on c.batch_id = d.batch_id and (c.account_id = d.account_id and c.kind = 'account.removed'
-                                           or c.group_id = d.group_id and c.kind = 'group.removed')
-        where d.tenant_id = :tenant and d.kind = 'removal.approved'
-          and (d.after ->> 'list_id')::bigint = :list::bigint`;
+    : (['account', 'group'] as const)
+        .map(
+          (what) => `
+      select c.change_id, c.kind, c.account_id, c.group_id
+        from entra_sync.changes d
+       cross join lateral (
+         select c.* from entra_sync.changes c
+          where c.${what}_id = d.${what}_id and c.batch_id + 0 = d.batch_id offset 0) c
+       where d.tenant_id = :tenant and d.kind = 'removal.approved' and c.kind = '${what}.removed'
+         and (d.after ->> 'list_id')::bigint = :list::bigint`,
+        )
+        .join(' union all ');
 
 const lifeOf = (what: 'account' | 'group') => `lateral (
   select l.change_id from entra_sync.changes l
@@ -120,7 +125,7 @@ case when ${alias}.tenant_id is null then 'purged'
      when l.change_id <> r.change_id then 'removed_again' else 'shown' end`;
 
 // The changes of one account or group have ids in the order of their commits.
-export const removalsOf = (of: UndoOf) => `
+const removalsOf = (of: UndoOf) => `
 with removal as materialized (${removalsBy(of)})
 select 'account' as what, r.account_id as id,
        coalesce(a.profile ->> 'displayName', a.source ->> 'displayName', a.user_principal_name) as name,
