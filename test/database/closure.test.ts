@@ -203,7 +203,7 @@ test(`rules 9 and 30: after any history the closure and the kept members equal w
     }),
     { ...drawn, numRuns: histories },
   );
-}, 600_000);
+});
 
 /** Stores groups of a new tenant by SQL with the change rows of one commit. `chained`: each is in the one before. */
 async function storeGroups(lease: Lease, count: number, chained: boolean): Promise<string> {

@@ -267,7 +267,7 @@ test('any history of edits, reverts, undoings and changes in the directory shows
   );
   await expectSound(store.database, tenantId);
   await lease.release();
-}, 120_000);
+});
 
 test('rule 51: an application takes an edit of a private field back for the person, and for a manager who made it', async () => {
   const own = await tenantWith(store, { nickname: {} });

@@ -12,7 +12,7 @@ import { freshDatabase } from '../support/postgres.ts';
 import { loadReleased, nodeOf } from '../support/released.ts';
 
 // npm fetches packages.
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
+vi.setConfig({ hookTimeout: 600_000 });
 
 const run = promisify(execFile);
 const { PATH = '', HOME = '' } = process.env;

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const [code] = await once(build, 'close');
   expect(code, output.text).toBe(0);
   expect(output.text).not.toMatch(/warn/i);
-}, 600_000);
+});
 
 /** Returns the ids and the addresses of links and pictures of a page. */
 function readHtml(file: string) {

@@ -1,6 +1,6 @@
 // Upgrades from the last release: its workers go on while the schema becomes today's, and its data is as it was.
 import { writeFile } from 'node:fs/promises';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createTenant, startSimulator } from '../../src/simulator/index.ts';
 import { type Database, openDatabase, rows } from '../../src/store/database/pool.ts';
 import { type Running, runProcess, startCli } from '../support/cli.ts';
@@ -11,8 +11,6 @@ import { expectSound } from '../support/soundness.ts';
 import { expectTruth } from '../support/system.ts';
 
 // Processes start slowly on a busy machine.
-vi.setConfig({ testTimeout: 300_000 });
-
 async function openEmpty(): Promise<{ url: string; database: Database }> {
   const fresh = await freshDatabase({ migrated: false });
   const database = openDatabase(fresh.url);

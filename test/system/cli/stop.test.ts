@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { openEmbedded } from '../../../src/store/embedded/embedded.ts';
 import { migrate } from '../../../src/store/schema/migrate.ts';
@@ -15,8 +15,6 @@ import { untilBlocked } from '../../support/stage.ts';
 import { expectTruth } from '../../support/system.ts';
 
 // Processes start slowly on a busy machine. The time to end is asserted below.
-vi.setConfig({ testTimeout: 300_000 });
-
 const container = 10;
 const verbs = [
   { verb: 'worker', code: 0 },

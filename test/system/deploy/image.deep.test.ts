@@ -22,7 +22,7 @@ beforeAll(async () => {
   return async () => {
     for (const end of ends) await end();
   };
-}, 600_000);
+});
 
 /** Skips a test that has to change root and user; where REAL_SERVERS is set, it fails. */
 function requireRoot(skip: TestContext['skip']): void {

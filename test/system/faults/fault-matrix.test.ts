@@ -25,7 +25,7 @@ function chainOf(number: number): Chain {
 afterAll(async () => {
   await Promise.all([...chains.values()].map(({ ended }) => ended));
   forget();
-}, 120_000);
+});
 
 const shown = faults
   .map((fault, number) => ({ name: fault.name, number }))

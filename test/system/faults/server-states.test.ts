@@ -1,14 +1,12 @@
 // The database server at its limits, with whole commands and workers: they print one line with the cure, no tenant is
 // delayed for it, and everything heals by itself.
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { openFleet, stopWorker, untilCycles } from '../../support/fleet.ts';
 import { expectTruth } from '../../support/system.ts';
 
 // Processes are slow to start where much else runs.
-vi.setConfig({ testTimeout: 300_000 });
-
 /** Sets something for new connections to the database; undone at the end. */
 async function setForDatabase(database: Database, setting: string, value: string): Promise<() => Promise<void>> {
   const [{ name } = { name: '' }] = await rows<{ name: string }>(database, 'select current_database() as name');

@@ -321,7 +321,7 @@ test('rules 55, 56: whatever happens between passes, the photos become those of 
     ),
     { ...drawn, numRuns: runsOf(1, 40) },
   );
-}, 900_000);
+});
 
 test('photos that are switched off while a pass runs are gone by its end', async () => {
   const world = await photoWorld();

@@ -162,7 +162,7 @@ test('nginx with the file of deploy/ serves the web below its path, over TLS, an
   });
   const token = `_token=${tokenOfForms(session)}`;
   const sent = await ask(`/sync/console/t/${tenant}/pause`, form(token));
-  expect([sent.status, sent.location]).toEqual([303, `/sync/console/t/${tenant}`]);
+  expect([sent.status, sent.location]).toEqual([303, `/sync/console/t/${tenant}?done=paused`]);
   const large = await ask(`/sync/console/t/${tenant}/pause`, form(`${token}&x=${'x'.repeat(100_000)}`));
   expect([large.status, large.text.includes('Nothing was changed.')]).toEqual([413, true]);
 

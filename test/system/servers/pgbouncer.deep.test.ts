@@ -2,7 +2,7 @@
 // that edits and reads the feed. With transaction pooling, no transaction leaves a setting to the next client's.
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { loadDefaults } from '../../../src/settings/settings.ts';
 import { createTenant } from '../../../src/simulator/index.ts';
 import { migrate } from '../../../src/store/schema/migrate.ts';
@@ -15,8 +15,6 @@ import { programOf } from '../../support/programs.ts';
 import { setSettings } from '../../support/settings.ts';
 import { expectSound } from '../../support/soundness.ts';
 import { expectTruth, openWorld } from '../../support/system.ts';
-
-vi.setConfig({ testTimeout: 300_000 });
 
 test.for(['transaction', 'session'] as const)(
   'through PgBouncer with %s pooling: migrations, a worker, verbs, and an application of a tenant-bound role',

@@ -1,7 +1,7 @@
 // A backup by Debian's pg_dump: restored into a new database it is whole, goes on syncing, and no reader of the change feed goes on
 // beyond it (rule 29). Restored over the same database it looks like no backup, so `migrate --restored` is needed.
 import { dirname, join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { runCli } from '../../support/cli.ts';
 import { feedPosition, readFeed } from '../../support/feed-writer.ts';
 import { debianBinaries, programOf } from '../../support/programs.ts';
@@ -9,8 +9,6 @@ import { expectSchemaPage } from '../../support/schema-page.ts';
 import { makeDatabase, openOwned, startServer } from '../../support/servers.ts';
 import { expectSound } from '../../support/soundness.ts';
 import { cycleOf, expectTruth, openWorld } from '../../support/system.ts';
-
-vi.setConfig({ testTimeout: 300_000 });
 
 const refused = expect.objectContaining({ code: 'ES006' });
 

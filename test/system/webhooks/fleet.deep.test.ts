@@ -1,11 +1,9 @@
 // Three workers, one of them killed, ten webhooks and 100,000 changes: each change at least once, in order, none skipped.
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { addWebhook } from '../../../src/store/webhooks/webhooks.ts';
 import { openFleet, until } from '../../support/fleet.ts';
 import { startReceiver } from '../../support/receiver.ts';
-
-vi.setConfig({ testTimeout: 600_000 });
 
 const batches = 200;
 const changesEach = 500;

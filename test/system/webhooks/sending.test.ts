@@ -476,4 +476,4 @@ test('rule 52: whatever receivers answer and workers do, each change comes at le
     }),
     { numRuns: runsOf(6, 100), ...drawn },
   );
-}, 600_000);
+});

@@ -1,14 +1,12 @@
 // A service that starts while its database is away: it waits, alive and not ready, and works as soon as the database is
 // there. What a person has to mend ends it at once.
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { expectOneLine, type Running, startCli } from '../../support/cli.ts';
 import { type Fleet, openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
 import { expectTruth } from '../../support/system.ts';
 
 // Processes start slowly on a busy machine.
-vi.setConfig({ testTimeout: 300_000 });
-
 /** A port where nothing listens before `open`, which leads it to the database. */
 async function openAbsent(url: string) {
   const listen = (server: Server, port: number) =>

@@ -1,13 +1,11 @@
 // A tenant that keeps failing is tried less and less often, but never given up. Faults that are not its own do not
 // count.
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
 import { type Fleet, openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
-vi.setConfig({ testTimeout: 300_000 });
-
 const stateOf = async (fleet: Fleet, tenantId: string) => {
   const [state] = await rows<{ status: string; failures: number; minutes: number; code: string | null }>(
     fleet.database,

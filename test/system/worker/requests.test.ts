@@ -1,5 +1,5 @@
 // Requests of people and applications to the worker: pause, resume, retry, and on-demand reads from SQL.
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
@@ -7,8 +7,6 @@ import { closeGate, endRests, openFleet, stopWorker, until, untilCycles, untilPl
 import { accountsOf, expectTruth } from '../../support/system.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
-vi.setConfig({ testTimeout: 300_000 });
-
 test('directory.request_cycle: a user or a whole tenant is read long before it is due, with the requester as the actor', async () => {
   const fleet = await openFleet({ count: 1, users: 4 });
   const { database } = fleet;

@@ -1,6 +1,6 @@
 // The order of tenants: full rounds are spread, long cycles delay no other tenant, and an expiring checkpoint comes
 // first.
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { isDeep } from '../../support/deep.ts';
 import {
@@ -16,8 +16,6 @@ import {
 import { setSettings } from '../../support/settings.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
-vi.setConfig({ testTimeout: 300_000 });
-
 const isDelta = ({ url }: { url: string }) => url.startsWith('/v1.0/users/delta');
 
 const roundsOf = async (fleet: Fleet) =>

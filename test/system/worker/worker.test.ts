@@ -1,6 +1,6 @@
 // The worker as a process: it finds due tenants, syncs them, and ends on a signal.
 import { randomBytes } from 'node:crypto';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
@@ -10,8 +10,6 @@ import { freshDatabase } from '../../support/postgres.ts';
 import { expectTruth } from '../../support/system.ts';
 
 // Processes start slowly on a busy machine. Waits within the test are much shorter.
-vi.setConfig({ testTimeout: 300_000 });
-
 type Line = Record<string, unknown> & { msg: string };
 
 /** Returns the log of a worker: each line of stderr is JSON, also the first and the last. */

@@ -1,12 +1,10 @@
 // Verbs and metrics while no worker runs, and while a worker process does.
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { openMetrics } from '../../../src/worker/metrics.ts';
 import { runCli } from '../../support/cli.ts';
 import { isDeep } from '../../support/deep.ts';
 import { openFleet, stopWorker, until, untilCycles } from '../../support/fleet.ts';
-
-vi.setConfig({ testTimeout: 300_000 });
 
 test('rule 31: status, doctor and tenant retry say that no worker was seen, until one runs', async () => {
   const { database, environment, worker } = await openFleet({ count: 1, users: 2 });
