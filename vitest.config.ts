@@ -45,13 +45,13 @@ const every = {
   env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
 };
 // A limit ends what hangs. It measures nothing: a busy machine is several times slower than an idle one.
-const hangsAfterMs = 1_200_000;
+const limits = (hangsAfterMs: number) => ({ testTimeout: hangsAfterMs, hookTimeout: hangsAfterMs });
 
 // What the deep run alone has.
 const deepFiles = 'test/**/*.deep.test.ts';
 const quick = { exclude: [...configDefaults.exclude, deepFiles] };
 
-const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts'], hookTimeout: 60_000 };
+const withPostgres = { ...every, globalSetup: ['test/support/postgres-setup.ts'] };
 
 export default defineConfig({
   test: {
@@ -67,7 +67,7 @@ export default defineConfig({
           ...quick,
           name: 'system',
           include: ['database', 'system', ...browser].map((room) => `test/${room}/**/*.test.ts`),
-          testTimeout: 300_000,
+          ...limits(300_000),
         },
       },
       {
@@ -75,7 +75,7 @@ export default defineConfig({
           ...withPostgres,
           name: 'deep',
           include: [deepFiles, ...(isDeep ? deeper.filter(isThere).map((name) => `test/${name}.test.ts`) : [])],
-          testTimeout: hangsAfterMs,
+          ...limits(1_200_000),
         },
       },
     ],

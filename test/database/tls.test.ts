@@ -32,7 +32,7 @@ beforeAll(async () => {
     await admin.raw('select pg_reload_conf()');
   });
   await vi.waitUntil(async () => (await connection('?sslmode=require')) === 'TLS', { timeout: 20_000 });
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.close();

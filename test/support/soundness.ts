@@ -23,7 +23,7 @@ type Told = { live: boolean; facts: Facts };
  */
 export async function expectSound(database: Database, tenantId: string): Promise<void> {
   await expectFeedIsTables(database, tenantId);
-  await expectTrueTypes(database);
+  await expectTrueTypes(database, tenantId);
   await expectWordsKept(database, tenantId);
   await expectAssigned(database, tenantId);
   await expectManagersSound(database, tenantId);
@@ -142,7 +142,10 @@ async function seenMemberships(database: Database, tenantId: string): Promise<st
 }
 
 async function expectFeedIsTables(database: Database, tenantId: string): Promise<void> {
-  const changes = (await readChanges(database, null, 1_000_000)).filter((change) => change.tenant_id === tenantId);
+  const changes = await database.transaction(async (narrow) => {
+    await rows(narrow, "select set_config('directory.tenant', :tenantId, true)", { tenantId });
+    return readChanges(narrow, null, 1_000_000);
+  });
   // The values of purged accounts and groups are blanked, so only their creation and end are compared.
   const purged = new Set(
     changes.filter(({ kind }) => kind.endsWith('.purged')).map((change) => change.account_id ?? change.group_id),

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { packageFile, packageVersion } from '../../src/package-files.ts';
 import { createTenant, startSimulator } from '../../src/simulator/index.ts';
 import { openDatabase, rows } from '../../src/store/database/pool.ts';
@@ -12,7 +12,6 @@ import { freshDatabase } from '../support/postgres.ts';
 import { loadReleased, nodeOf } from '../support/released.ts';
 
 // npm fetches packages.
-vi.setConfig({ hookTimeout: 600_000 });
 
 const run = promisify(execFile);
 const { PATH = '', HOME = '' } = process.env;

@@ -98,7 +98,7 @@ describe.runIf(findChromium())('in a browser', () => {
       preview.on('shown', () => output.text.includes(url) && done());
       preview.on('close', () => failed(new Error(output.text)));
     });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();
