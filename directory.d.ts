@@ -489,6 +489,10 @@ export interface Functions {
     args: [account_id: string, viewer_account_id?: string | null];
     returns: HistoryRow[];
   };
+  accounts_after: {
+    args: [tenant_id: string, after?: string | null, max?: number];
+    returns: Account[];
+  };
   accounts_at: {
     args: [tenant_id: string, at: Date, viewer_account_id?: string | null];
     returns: AccountThen[];

@@ -29,6 +29,14 @@ const handed = (account: string, group: string): readonly Question[] => [
     markMs: 50,
   },
   {
+    name: 'fifty accounts by id, with their groups, by accounts_after',
+    sql: `select a.account_id, a.display_name, m.groups from directory.accounts_after($1, $2) a
+            left join lateral (
+              select array_agg(e.group_id) as groups from directory.effective_memberships e where e.account_id = a.account_id) m on true`,
+    value: account,
+    markMs: 50,
+  },
+  {
     name: 'the accounts of one group, the first 200, by a lateral',
     sql: `select a.* from directory.effective_memberships m
             cross join lateral (select * from directory.accounts x where x.account_id = m.account_id limit 1) a

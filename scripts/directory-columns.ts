@@ -205,6 +205,7 @@ export const explained: Relation = {
 /** Arguments that may be null, by function. */
 export const nullable: Readonly<Record<string, readonly string[]>> = {
   account_history: ['viewer_account_id'],
+  accounts_after: ['after'],
   accounts_at: ['viewer_account_id'],
   assign: ['options'],
   edit_as: ['expected_updated_at'],

@@ -224,6 +224,10 @@ const types = [
 const functions = {
   'account_history/1': { takes: 'account_id uuid', gives: 'SETOF directory.history_row' },
   'account_history/2': { takes: 'account_id uuid, viewer_account_id uuid', gives: 'SETOF directory.history_row' },
+  accounts_after: {
+    takes: 'tenant_id uuid, after uuid DEFAULT NULL::uuid, max integer DEFAULT 50',
+    gives: 'SETOF directory.accounts',
+  },
   'accounts_at/2': { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.account_then' },
   'accounts_at/3': {
     takes: 'tenant_id uuid, at timestamp with time zone, viewer_account_id uuid',

@@ -132,6 +132,7 @@ export const calls: readonly (readonly [sql: string, of: keyof Filled])[] = [
   ['select * from directory.memberships_at($1, now())', 'tenant'],
   ['select * from directory.latest_changes($1)', 'tenant'],
   [`select * from directory.find($1, 'x')`, 'tenant'],
+  ['select * from directory.accounts_after($1)', 'tenant'],
   ['select * from directory.managed($1)', 'account'],
   [`select * from directory.managed($1, null, null, null, 50, 'mail', true)`, 'account'],
   ['select directory.manages($1, $1)', 'account'],
