@@ -1,4 +1,5 @@
 // `demo --web`: the simulated tenant goes on living, a worker follows it, and two ways in show it in a browser.
+
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,6 +10,7 @@ import { ExpectedError } from '../../errors.ts';
 import { createLog } from '../../logger.ts';
 import { useProxyOf } from '../../proxy.ts';
 import { workerConnections } from '../../rules/connections.ts';
+import { ownActors } from '../../rules/own-actors.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import type { Simulator, Tenant } from '../../simulator/index.ts';
 import { makeDue } from '../../store/cycle/next-cycle.ts';
@@ -162,7 +164,7 @@ async function startWorker(demo: LiveDemo, environment: Environment, defaults: S
       ...{ database, defaults, log, openReader, credentialFingerprint },
       openQueue: (onError) => openQueue(databaseUrl, onError),
     },
-    { concurrency, actor: 'worker', signal: run.signal },
+    { concurrency, actor: ownActors.worker, signal: run.signal },
   );
   run.onEnd(() => worker.ended);
 }

@@ -1,4 +1,5 @@
 // `worker`: syncs all tenants, each about once per interval, until it is stopped.
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
 import { namesCredential, readTenantCredential } from '../../credentials.ts';
@@ -7,6 +8,7 @@ import { ExpectedError } from '../../errors.ts';
 import { credentialEnd } from '../../graph/client-certificate.ts';
 import type { Log } from '../../logger.ts';
 import { judgeConnections, workerConnections } from '../../rules/connections.ts';
+import { ownActors } from '../../rules/own-actors.ts';
 import type { CredentialReference } from '../../settings/settings.ts';
 import { currentTenant } from '../../store/database/activity.ts';
 import { describeWait } from '../../store/database/blockers.ts';
@@ -132,7 +134,7 @@ async function work(run: Run, options: WorkerVerbOptions): Promise<number> {
   const start = async () => {
     await requireCurrentSchema(database);
     const told = { onCycle, onPhotos, onWebhook, sending, credentialEnd: end };
-    return runWorker(parts, { concurrency, actor: 'worker', signal: run.signal, ...told });
+    return runWorker(parts, { concurrency, actor: ownActors.worker, signal: run.signal, ...told });
   };
   worker = await awaitDatabase(start, { log, signal: run.signal });
   void warnOfShortage(database, log);

@@ -1,5 +1,5 @@
 // A purged account may be the actor of other accounts' edits (rule 7).
-
+import { isOwnActor } from '../../rules/own-actors.ts';
 import { rows, type Transaction } from '../database/pool.ts';
 
 /** The names by which a person may be an actor. */
@@ -18,7 +18,7 @@ export async function forgetActors(
   { tenant }: { readonly tenant: string },
   people: readonly Names[],
 ): Promise<void> {
-  const names = people.flatMap((one) => [
+  const given = people.flatMap((one) => [
     ...[one.user_principal_name, one.mail, one.profile_name, one.directory_name].flatMap((name) => name ?? []),
     `account:${one.account_id}`,
     ...(one.entra_object_id === null ? [] : [`entra:${tenant}/${one.entra_object_id}`]),
@@ -27,7 +27,7 @@ export async function forgetActors(
     tenant,
     ids: people.map((one) => one.account_id),
   });
-  names.push(...earlier.map(({ name }) => name));
+  const names = [...given, ...earlier.map(({ name }) => name)].filter((name) => !isOwnActor(name));
   await transaction.raw('select entra_sync.forget_in_audit(:tenant, :names, :ids)', {
     tenant,
     names,

@@ -1,5 +1,5 @@
 // The purge of removals that no cycle has to confirm, in tenants that are disconnected, paused or failing too (rule 7).
-
+import { ownActors } from '../../rules/own-actors.ts';
 import { type Database, rows } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
@@ -40,7 +40,7 @@ export async function purgeDue(database: Database, tenantId: string): Promise<Pu
     async (transaction) => {
       await lockTenant(transaction, tenantId);
       const batch = await nextFeedBatch(transaction);
-      const bind = { tenant: tenantId, batch, cycle: null, actor: 'retention', most: purgedAtOnce };
+      const bind = { tenant: tenantId, batch, cycle: null, actor: ownActors.retention, most: purgedAtOnce };
       const accounts = await rows<PurgedAccount>(
         transaction,
         `with due as materialized (

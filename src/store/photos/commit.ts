@@ -1,4 +1,5 @@
 // Commits what Graph answered for some photos: each lot is one transaction, so a process that dies loses one lot at most.
+import { ownActors } from '../../rules/own-actors.ts';
 import type { Photo, PhotoAnswer } from '../../rules/photos.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -19,7 +20,7 @@ export type PhotoCounts = {
 };
 
 /** The actor of the lane's changes. */
-const actor = 'photos';
+const actor = ownActors.photos;
 
 /**
  * Stores the answers, with a change row where a photo is another one than before. What was set aside leaves the photo as it

@@ -1,5 +1,7 @@
 // Disconnects, reconnects and purges tenants, without Graph.
+
 import { ExpectedError } from '../../errors.ts';
+import { ownActors } from '../../rules/own-actors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';
 import { type AuditedBy, leavePurgeInAudit } from '../feed/audit.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -110,7 +112,7 @@ export async function releasedAccounts(
 export type Purged = { readonly accounts: number; readonly groups: number; readonly changes: number };
 
 // The time that the disconnect was given has passed.
-const byRetention: AuditedBy = { actor: 'retention', role: 'worker', via: 'cli' };
+const byRetention: AuditedBy = { actor: ownActors.retention, role: 'worker', via: 'cli' };
 
 /**
  * Erases a disconnected tenant with all its rows. Its batches stay without content, so that positions stay valid.

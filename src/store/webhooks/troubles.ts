@@ -1,4 +1,5 @@
 // Troubles of tenants: what needs a person now, against what was found before.
+import { ownActors } from '../../rules/own-actors.ts';
 import type { CredentialReference } from '../../settings/settings.ts';
 import { type Database, inTransaction, rows, type Transaction, written } from '../database/pool.ts';
 import { closeFeedBatch, nextFeedBatch } from '../feed/batches.ts';
@@ -135,7 +136,7 @@ async function tell(transaction: Transaction, { tenant_id: tenant, kind, detail,
   const batch = await nextFeedBatch(transaction);
   const facts = JSON.stringify(detail);
   await transaction.raw(changeRowsOutsideCycle(':kind', { before: ':before::jsonb', after: ':after::jsonb' }, ''), {
-    ...{ batch, tenant, actor: 'worker' },
+    ...{ batch, tenant, actor: ownActors.worker },
     ...(ended
       ? { kind: 'tenant.recovered', before: facts, after: null }
       : { kind: `tenant.${kind}`, before: null, after: facts }),

@@ -1,9 +1,11 @@
 // The steps of a consent, one function each: invitation, sign-in, consent, first token, registration. No HTTP here.
+
 import { ExpectedError } from '../../errors.ts';
 import type { TokenSource } from '../../graph/credential.ts';
 import { rolesCure, type SignInPage } from '../../graph/sign-in.ts';
 import type { Log } from '../../logger.ts';
 import { selectedProperties } from '../../rules/mapping.ts';
+import { ownActors } from '../../rules/own-actors.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
@@ -188,7 +190,7 @@ async function connect(request: Request, step: Step, invitation: Invitation): Pr
     return { status, page: notYetPage(site, { next, restart, tenantId, domain, why, message, again }) };
   }
   // The logs name the administrator. The feed stores no ids of people beyond their accounts.
-  const consent = { invitationId, tenantId, adminId, administrator, actor: 'connect' };
+  const consent = { invitationId, tenantId, adminId, administrator, actor: ownActors.connect };
   const done = await connectTenant(database, consent, defaults);
   if (done.kind === 'refused') throw new Refused(refusalOf[done.reason]);
   const about = { tenantId, domain, customer: customerOf(invitation), missing: first.missing };

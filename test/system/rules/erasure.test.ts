@@ -198,6 +198,24 @@ test('rule 34: names that the person had before are erased too, as the actor of 
   expect(await placesOf(database, 'glenn')).toEqual([]);
 });
 
+test('rule 34: a person who is called like the worker is erased, and the worker stays the actor of its cycles', async () => {
+  const { world, tenant, person, id, cli } = await markedWorld();
+  const { database } = world;
+  tenant.updateUser(person(0), { displayName: 'Worker' });
+  await world.cycle({ actor: 'worker' });
+  const byWorker = () =>
+    rows(
+      database,
+      `select (select count(*)::int from entra_sync.cycles where actor = 'worker') as cycles,
+              (select count(*)::int from entra_sync.changes where actor = 'worker' and account_id is distinct from :id) as changes`,
+      { id },
+    );
+  const before = await byWorker();
+  expect((await cli('person', 'erase', id, '--confirm', 'Worker')).code).toBe(0);
+  expect(await byWorker()).toEqual(before);
+  expect(before).not.toMatchObject([{ cycles: 0 }]);
+});
+
 test('tenant disconnect --erase-after says when, and tells the worker; a wrong span is refused', async () => {
   const { world, cli } = await markedWorld();
   const eraseAt = () =>
