@@ -1,5 +1,4 @@
 // `demo --web`: the simulated tenant goes on living, a worker follows it, and two ways in show it in a browser.
-
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';

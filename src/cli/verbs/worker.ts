@@ -1,5 +1,4 @@
 // `worker`: syncs all tenants, each about once per interval, until it is stopped.
-
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openBasics } from '../../app.ts';
 import { namesCredential, readTenantCredential } from '../../credentials.ts';

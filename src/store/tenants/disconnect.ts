@@ -1,5 +1,4 @@
 // Disconnects, reconnects and purges tenants, without Graph.
-
 import { ExpectedError } from '../../errors.ts';
 import { ownActors } from '../../rules/own-actors.ts';
 import { type Database, rowCount, rows, type Transaction } from '../database/pool.ts';

@@ -1,5 +1,4 @@
 // The steps of a consent, one function each: invitation, sign-in, consent, first token, registration. No HTTP here.
-
 import { ExpectedError } from '../../errors.ts';
 import type { TokenSource } from '../../graph/credential.ts';
 import { rolesCure, type SignInPage } from '../../graph/sign-in.ts';
