@@ -8,6 +8,7 @@ import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
 const most = 20;
+const read = 200;
 
 /**
  * Returns the account or group of these kinds that `words` mean: the only one whose words they are, else the only one that
@@ -20,7 +21,7 @@ export async function pickByWords(
   words: string,
   kinds: ReadonlyArray<Found['kind']>,
 ): Promise<Found | undefined> {
-  const found = await findByWords(database, tenantId, words, 200);
+  const found = await findByWords(database, tenantId, words, read);
   const fitting = found.filter((one) => one.fit !== 'near' && kinds.includes(one.kind));
   const live = fitting.filter((one) => one.state !== 'removed');
   const candidates = live.length > 0 ? live : fitting;
@@ -33,10 +34,14 @@ export async function pickByWords(
   }
   terminal.say(foundTable(candidates.slice(0, most)));
   const tenants = new Set(candidates.map((one) => one.tenant_id)).size;
-  throw new ExpectedError('unknown_name', `${plural(candidates.length, picked.kind)} match ${words}`, {
-    cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${commandWord(words)}`,
-    list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
-  });
+  throw new ExpectedError(
+    'unknown_name',
+    `${found.length < read ? '' : 'at least '}${plural(candidates.length, picked.kind)} match ${words}`,
+    {
+      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${commandWord(words)}`,
+      list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
+    },
+  );
 }
 
 /** The most lines that `find` shows. */

@@ -92,7 +92,8 @@ describe.each(locales)('rule 25: a database %s', (_, locale) => {
       { tenantId },
     );
     expect(accounts).toEqual([{ account_id: made?.id, mail: ofGraph, state: 'managed' }]);
-    for (const word of [byHand, ofGraph]) expect(await findAccountsByWord(database, tenantId, word)).toHaveLength(1);
+    for (const word of [byHand, ofGraph, made?.id ?? '', made?.id.toUpperCase() ?? ''])
+      expect(await findAccountsByWord(database, tenantId, word)).toHaveLength(1);
     await lease.release();
   });
 

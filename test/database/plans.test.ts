@@ -2,6 +2,7 @@
 // another. Most had a plan that took a hundred times as long at this size.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findAccountsByWord } from '../../src/store/accounts/find-accounts.ts';
 import type { CommitBindings } from '../../src/store/commit/bindings.ts';
 import { insideGroups } from '../../src/store/commit/group-scope.ts';
 import { followManagers } from '../../src/store/commit/managers.ts';
@@ -130,6 +131,26 @@ test('a scope group that contains all groups is looked up once per user', async 
     { tenant, round, scopeGroups: ['00000000-0000-4000-8000-000001000001'] },
   );
   expect(found?.count).toBe(people);
+});
+
+test('an account is found by its id or address without reading the others', async () => {
+  await ask(store, 'analyze entra_sync.accounts');
+  const [some] = await ask<{ account_id: string; entra_object_id: string }>(
+    store,
+    'select account_id, entra_object_id from directory.accounts where tenant_id = :tenant limit 1',
+    { tenant },
+  );
+  for (const [word, count] of [
+    [some?.account_id, 1],
+    [some?.entra_object_id.toUpperCase(), 1],
+    ['ann@contoso.example', 0],
+  ] as const) {
+    await inTransaction(database, async (transaction) => {
+      const before = await rowsRead(transaction, 'accounts');
+      expect(await findAccountsByWord(transaction, tenant, word ?? '')).toHaveLength(count);
+      expect((await rowsRead(transaction, 'accounts')) - before).toBeLessThan(5);
+    });
+  }
 });
 
 test('the changes of a batch are read a few times each, whatever the statistics of earlier batches say', async () => {

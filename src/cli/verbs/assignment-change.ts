@@ -1,6 +1,7 @@
 // `assignments change`: priority, start and end of an assignment.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { asGuid } from '../../rules/decode.ts';
 import { assigning, changeAssignment } from '../../store/accounts/assignments.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { optionsOf, type TargetOptions, withTimes } from '../given-target.ts';
@@ -51,10 +52,8 @@ async function change(run: Run, id: string, options: Change): Promise<undefined>
   sayMoved(terminal, moved, dryRun);
 }
 
-export const isId = (word: string) => /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(word);
-
 /** Throws `usage` for what is no id. */
 export function requireAssignmentId(word: string): void {
-  if (!isId(word))
+  if (!asGuid(word))
     throw new ExpectedError('usage', `${word} is no assignment id`, { cure: 'entra-sync assignments list shows them' });
 }

@@ -1,6 +1,7 @@
 // `assignments`: which item goes to which groups, people, values of a field, or everyone.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { asGuid } from '../../rules/decode.ts';
 import { commandWord } from '../../rules/shell.ts';
 import { type ListedAssignment, listAssignments } from '../../store/accounts/assignment-lists.ts';
 import {
@@ -21,7 +22,7 @@ import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-ta
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 import { sayMoved } from '../moved.ts';
-import { changeCommand, isId, requireAssignmentId } from './assignment-change.ts';
+import { changeCommand, requireAssignmentId } from './assignment-change.ts';
 import { peopleCommand } from './assignment-people.ts';
 
 type Acting = VerbOptions & { dryRun?: true };
@@ -242,8 +243,8 @@ async function move(run: Run, fromWord: string, toWord: string, options: Acting 
   const tenantId = options.tenant === undefined ? null : (await findTenant(database, options.tenant)).tenant_id;
   const to = await pickGroup(terminal, database, tenantId, toWord);
   // A purged group has its id alone.
-  const known = isId(fromWord) ? (await findGroups(database, to.tenant_id, fromWord))[0] : undefined;
-  const from = isId(fromWord)
+  const known = asGuid(fromWord) ? (await findGroups(database, to.tenant_id, fromWord))[0] : undefined;
+  const from = asGuid(fromWord)
     ? (known?.group_id ?? fromWord)
     : (await pickGroup(terminal, database, to.tenant_id, fromWord)).group_id;
   const { answer, moved } = await assigning(database, dryRun, (on) => moveAssignments(on, from, to.group_id, actor));

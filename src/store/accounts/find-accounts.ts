@@ -1,4 +1,5 @@
 // Finds a tenant's accounts by object id, account id, user principal name or mail.
+import { asGuid } from '../../rules/decode.ts';
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 
 export type KnownAccount = {
@@ -29,13 +30,13 @@ export async function findAccountsByWord(
     on,
     `select ${personColumns} from entra_sync.accounts a
       where a.tenant_id = :tenantId
-        and (a.entra_object_id::text = lower(:word) or a.account_id::text = lower(:word)
+        and (a.entra_object_id = :id::uuid or a.account_id = :id::uuid
              or entra_sync.folded(a.user_principal_name) = entra_sync.folded(:word)
              or entra_sync.folded(a.mail) = entra_sync.folded(:word))
       order by a.removed_at is not null,
                entra_sync.folded(a.user_principal_name) is distinct from entra_sync.folded(:word),
                a.removed_at desc, a.account_id`,
-    { tenantId, word },
+    { tenantId, word, id: asGuid(word) ?? null },
   );
 }
 

@@ -1,6 +1,7 @@
 // Groups in a settings file of one tenant: names become object ids, so that a rename changes nothing, and a group that gives a
 // role in the web is not open to all.
 import { ExpectedError } from '../../errors.ts';
+import { asGuid } from '../../rules/decode.ts';
 import { plural } from '../../rules/numbers.ts';
 import { keepLines } from '../../settings/lines.ts';
 import { roleSettings } from '../../settings/schema.ts';
@@ -15,8 +16,7 @@ type Named = { readonly place: string; readonly name: string };
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-const isName = (group: unknown): group is string =>
-  typeof group === 'string' && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(group);
+const isName = (group: unknown): group is string => typeof group === 'string' && !asGuid(group);
 
 /**
  * Returns the document with the object ids of the groups that `scope`, the roles of the web and `managedBy` name. Throws
