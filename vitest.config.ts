@@ -59,7 +59,7 @@ export default defineConfig({
     maxWorkers: 4,
     sequence: { sequencer: LongFirst },
     projects: [
-      { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { ...every, ...quick, name: 'unit', include: ['test/unit/**/*.test.ts'], ...limits(120_000) } },
       // One project: the workers of each begin with nothing loaded.
       {
         test: {

@@ -136,7 +136,7 @@ describe.runIf(isDeep || Boolean(pictures)).each(views)('$name', (view) => {
     const { page, complaints } = await openWindow(view);
     await page.goto(`${portal.url}/team`);
     const drawn = () => page.evaluate('[...document.images].filter((one) => one.naturalWidth === 240).length');
-    await expect.poll(drawn, { timeout: 10_000 }).toBe(3);
+    await expect.poll(drawn, { timeout: 120_000 }).toBe(3);
     await look(page, view, 'team');
     await page.getByRole('link', { name: 'Ann Ödegård' }).click();
     await page.getByRole('heading', { name: 'Ann Ödegård' }).waitFor();

@@ -31,7 +31,7 @@ beforeAll(async () => {
     await admin.raw('alter system set ssl = on');
     await admin.raw('select pg_reload_conf()');
   });
-  await vi.waitUntil(async () => (await connection('?sslmode=require')) === 'TLS', { timeout: 20_000 });
+  await vi.waitUntil(async () => (await connection('?sslmode=require')) === 'TLS', { timeout: 120_000 });
 });
 
 afterAll(async () => {

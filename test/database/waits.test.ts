@@ -21,7 +21,7 @@ test('a running statement is listed with its tenant and whether it waits for a l
   expect(statement).toMatchObject({ tenantId, reason: null });
   const pid = statement?.pid ?? 0;
   expect(await statementStates(database, [pid])).toMatchObject([{ pid, forLock: true, blockers: [{ own: true }] }]);
-  await expect.poll(() => mine().map(({ kind }) => kind), { timeout: 20_000 }).toContain('lock');
+  await expect.poll(() => mine().map(({ kind }) => kind), { timeout: 120_000 }).toContain('lock');
   await holder.rollback();
   await waiting;
   expect(mine()).toEqual([]);

@@ -99,7 +99,7 @@ export async function stopWorker(
 }
 
 /** Waits until `met` returns true; a minute by default, since processes start slowly on a busy machine. */
-export async function until(what: string, met: () => Promise<boolean> | boolean, seconds = 60): Promise<void> {
+export async function until(what: string, met: () => Promise<boolean> | boolean, seconds = 240): Promise<void> {
   const giveUp = performance.now() + seconds * 1_000;
   while (!(await met())) {
     if (performance.now() > giveUp) throw new Error(`gave up waiting: ${what}`);

@@ -268,9 +268,9 @@ export async function fingerprintOf(store: Store, tenantId: string | null = null
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-/** Polls until `met` returns true. Gives up after 50 seconds, so that a busy machine fails no test, and names `what`. */
+/** Polls until `met` returns true. Gives up after 200 seconds, so that a busy machine fails no test, and names `what`. */
 export async function until(what: string, met: () => Promise<boolean> | boolean): Promise<void> {
-  const giveUp = performance.now() + 50_000;
+  const giveUp = performance.now() + 200_000;
   while (!(await met())) {
     if (performance.now() > giveUp) throw new Error(`gave up waiting: ${what}`);
     await delay(5);

@@ -133,7 +133,7 @@ test('the banner board has what the views say, whatever happened to people and t
       }
       await world.cycle();
       const expected = await truth(world);
-      await expect.poll(() => shown(board), { timeout: 30_000, interval: 50 }).toEqual(expected);
+      await expect.poll(() => shown(board), { timeout: 120_000, interval: 50 }).toEqual(expected);
     }),
     { numRuns: runsOf(2, 30), ...drawn },
   );

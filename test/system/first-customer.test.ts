@@ -138,11 +138,13 @@ test.runIf(isDeep)(
 
     const [active = ''] = stepOf('status')?.seen ?? [];
     await expect
-      .poll(() => run('status'), { timeout: 60_000 })
+      .poll(() => run('status'), { timeout: 120_000 })
       .toMatch(new RegExp(`${active}[\\s\\S]*\\b[1-9]\\d*\\b`));
     expectSeen(stepAt(10), (await browserOf(principalOf(contoso))).text);
     const employee = String(contoso.users()[0]?.properties.userPrincipalName);
-    await expect.poll(async () => (await browserOf(employee)).text, { timeout: 60_000 }).toContain(stepAt(11)?.seen[0]);
+    await expect
+      .poll(async () => (await browserOf(employee)).text, { timeout: 120_000 })
+      .toContain(stepAt(11)?.seen[0]);
     expect((await run('doctor')).match(/✓ ok +redirect: /g)).toHaveLength(2);
   },
 );

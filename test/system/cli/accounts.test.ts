@@ -489,7 +489,7 @@ test.runIf(isDeep)('Ctrl-C during an edit that waits says where to look, whether
     const running = startCli(['edit', accountId, 'mobilePhone=1'], { DATABASE_URL: world.url });
     await expect
       .poll(() => sql("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"), {
-        timeout: 20_000,
+        timeout: 120_000,
       })
       .toHaveLength(1);
     running.interrupt();

