@@ -68,7 +68,7 @@ export const assignedPersonPage = page({
     return {
       ...found,
       slots,
-      rules: await listAssignments(read, found.tenant.tenant_id, reaching),
+      rules: await listAssignments(read, found.tenant.tenant_id, { ids: reaching, counted: 0 }),
       groups: await groupsOfAccount(read, id),
       titles: await titlesOf(read, found.tenant.tenant_id),
     };
