@@ -1,8 +1,9 @@
 // Lists of a tenant of many people read what they show, whatever few or all of them have.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AssignmentsAsked, listAssignments } from '../../src/store/accounts/assignment-lists.ts';
+import { keepNewWords } from '../../src/store/accounts/words.ts';
 import { type ListedPerson, listPeople, type PersonOrder } from '../../src/store/console/people.ts';
-import { inTransaction, type Transaction } from '../../src/store/database/pool.ts';
+import { inTransaction, rows, type Transaction } from '../../src/store/database/pool.ts';
 import { tenantWith } from '../support/people-edit.ts';
 import { rowsByIndex, rowsRead } from '../support/rows-read.ts';
 import { ask } from '../support/stage.ts';
@@ -56,7 +57,20 @@ beforeAll(async () => {
       where a.tenant_id = :tenant and r.target = 'everyone'`,
     bind,
   );
-  for (const table of ['accounts', 'assigned', 'assignments']) await ask(web.store, `analyze entra_sync.${table}`);
+  // The first account manages everyone.
+  await ask(
+    web.store,
+    `with rule as (
+       insert into entra_sync.managed_by (tenant_id, managers_id)
+       select :tenant, entra_object_id from entra_sync.groups where tenant_id = :tenant order by group_no limit 1)
+     insert into entra_sync.effective_members (account_no, group_no, is_direct)
+     select (select min(account_no) from entra_sync.accounts where tenant_id = :tenant), min(group_no), true
+       from entra_sync.groups where tenant_id = :tenant`,
+    bind,
+  );
+  await keepNewWords(web.store.database, tenant);
+  for (const table of ['accounts', 'assigned', 'assignments', 'sort_names', 'words'])
+    await ask(web.store, `analyze entra_sync.${table}`);
   browser = await web.browser(ops('act'));
 });
 
@@ -163,5 +177,104 @@ describe('the people that rules reach', () => {
     const rules = (await readBy({})).found;
     expect((await browser.get(`${base}/${rules.at(-1)?.assignment_id}`)).text).toContain('>6,000 people<');
     expect((await browser.get(`${base}.csv`)).text).toContain(',6000,test');
+  });
+});
+
+type Member = { account_id: string; display_name: string; sort_name: string };
+type Asked = { words?: string; by?: 'name' | 'mail'; descending?: boolean; last?: Member | undefined; max?: number };
+
+describe('the team of who manages everyone', () => {
+  const managed = (on: Transaction, { words, by = 'name', descending = false, last, max = 50 }: Asked) =>
+    rows<Member>(
+      on,
+      `select m.* from entra_sync.accounts a cross join lateral directory.managed(
+                a.account_id, :words, :name, :id::uuid, :max, :by, :descending) m
+        where a.account_no = (select min(account_no) from entra_sync.accounts where tenant_id = :tenant)`,
+      {
+        ...{ tenant, words: words ?? null, by, descending, max },
+        name: last?.sort_name ?? null,
+        id: last?.account_id ?? null,
+      },
+    );
+  const inOrder = async (by: 'name' | 'mail', descending: boolean) => {
+    const key = by === 'mail' ? 'lower(mail)' : "lower(mapped ->> 'displayName')";
+    const found = await ask<{ id: string }>(
+      web.store,
+      `select account_id as id from entra_sync.accounts where tenant_id = :tenant
+        order by ${key} ${descending ? 'desc' : 'asc'} nulls last, account_id`,
+      { tenant },
+    );
+    const [first] = await ask<{ id: string }>(
+      web.store,
+      'select account_id as id from entra_sync.accounts where tenant_id = :tenant order by account_no limit 1',
+      { tenant },
+    );
+    return found.map(({ id }) => id).filter((id) => id !== first?.id);
+  };
+  const allManaged = (asked: Asked) =>
+    inTransaction(web.store.database, async (on) => {
+      const found: Member[] = [];
+      for (;;) {
+        const page = await managed(on, { ...asked, last: found.at(-1), max: 1_000 });
+        found.push(...page);
+        if (page.length < 1_000) return found.map((one) => one.account_id);
+      }
+    });
+
+  test('is whole in each order, page after page', async () => {
+    for (const by of ['name', 'mail'] as const)
+      for (const descending of [false, true])
+        expect(await allManaged({ by, descending }), `${by} ${descending}`).toEqual(await inOrder(by, descending));
+  });
+
+  test('is read as far as a page needs, from its first page and from a later one, and by a word that everyone has', async () => {
+    const pages: readonly Asked[] = [
+      {},
+      { descending: true },
+      { by: 'mail' },
+      { by: 'mail', descending: true },
+      { words: 'p' },
+    ];
+    for (const asked of pages) {
+      await inTransaction(web.store.database, async (on) => {
+        const before = await rowsRead(on, 'accounts');
+        const first = await managed(on, asked);
+        const second = await managed(on, { ...asked, last: first.at(-1) });
+        expect([first.length, second.length], JSON.stringify(asked)).toEqual([50, 50]);
+        expect((await rowsRead(on, 'accounts')) - before, JSON.stringify(asked)).toBeLessThan(people);
+      });
+    }
+  });
+
+  test('has new people whose order is not kept yet, and one whose name no index holds', async () => {
+    const newcomer = (name: string) =>
+      ask(
+        web.store,
+        `insert into entra_sync.accounts (tenant_id, state, entra_object_id, mapped)
+         values (:tenant, 'managed', gen_random_uuid(), jsonb_build_object('displayName', :name::text)) returning account_no`,
+        { tenant, name },
+      );
+    const first = async () =>
+      (await inTransaction(web.store.database, (on) => managed(on, { max: 2 }))).map((one) =>
+        one.display_name.slice(0, 9),
+      );
+    await newcomer('Aaron');
+    expect(await first()).toEqual(['Aaron', 'P10']);
+    await newcomer('Aaa'.repeat(1_000));
+    expect(await first()).toEqual(['AaaAaaAaa', 'Aaron']);
+    await ask(web.store, 'delete from entra_sync.accounts where tenant_id = :tenant and length(mapped::text) > 1000', {
+      tenant,
+    });
+    expect(await first()).toEqual(['Aaron', 'P10']);
+    const many = Array.from({ length: 1_001 }, (_, n) => `Aab${n}`);
+    await ask(
+      web.store,
+      `insert into entra_sync.accounts (tenant_id, state, entra_object_id, mapped)
+       select :tenant, 'managed', gen_random_uuid(), jsonb_build_object('displayName', n) from unnest(:many::text[]) n`,
+      { tenant, many },
+    );
+    expect(await first()).toEqual(['Aab0', 'Aab1']);
+    await keepNewWords(web.store.database, tenant);
+    expect(await first()).toEqual(['Aab0', 'Aab1']);
   });
 });
