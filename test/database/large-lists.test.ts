@@ -180,6 +180,21 @@ describe('the people that rules reach', () => {
   });
 });
 
+test('people to assign to are looked for among as many as a page shows, and among more where names are not what fits', async () => {
+  const asked: unknown[] = [];
+  const note = ({ sql, bindings }: { sql: string; bindings: readonly unknown[] }) => {
+    if (sql.includes('find_ranked')) asked.push(bindings.at(-1));
+  };
+  web.store.database.on('query', note);
+  const shown = async (words: string) => {
+    const { text } = await browser.get(`/console/t/${tenant}/assignments/people?q=${words}`);
+    return text.match(/role="rowheader"/g)?.length ?? 0;
+  };
+  expect([await shown('p'), asked.splice(0)]).toEqual([50, [60]]);
+  expect([await shown('m0'), asked.splice(0)]).toEqual([0, [60, 200]]);
+  web.store.database.off('query', note);
+});
+
 type Member = { account_id: string; display_name: string; sort_name: string };
 type Asked = { words?: string; by?: 'name' | 'mail'; descending?: boolean; last?: Member | undefined; max?: number };
 
