@@ -1626,6 +1626,10 @@ declare
   manager entra_sync.accounts;
   everyone boolean;
   groups integer[];
+  -- Whether the team is everyone, or more than a few.
+  is_large boolean;
+  page constant integer := greatest(1, least(coalesce(managed.max, 50), 1000));
+  near integer[] := '{}';
   -- The accounts that may be; null: all of the tenant.
   numbers integer[];
   rarest text;
@@ -1653,12 +1657,46 @@ begin
     left join entra_sync.groups g on g.tenant_id = b.tenant_id and g.entra_object_id = b.people_id
    where b.tenant_id = manager.tenant_id;
 
-  if not everyone and (named_all or few >= (
+  is_large := everyone or few < (
     select count(*) from (
       (select from entra_sync.accounts r
         where r.tenant_id = manager.tenant_id and r.manager_object_id = manager.entra_object_id limit few + 1)
       union all
-      (select from entra_sync.effective_members e where e.group_no = any(groups) limit few + 1)) c)) then
+      (select from entra_sync.effective_members e where e.group_no = any(groups) limit few + 1)) c);
+  if is_large and not named_all then
+    select w.word, w.holders into rarest, holders
+      from (select u.w as word, (select count(*) from (
+              select from entra_sync.words x
+               where x.tenant_id = manager.tenant_id and x.kind = 'a'
+                 and x.word >= left(u.w, 64) and x.word < left(u.w, 64) || last limit few + 1) c) as holders
+              from unnest(wanted) as u (w)) w
+     order by w.holders, length(w.word) desc limit 1;
+  end if;
+  -- Of a team that is a good part of the tenant, and of words that many have, the next ones in the order are a page.
+  if is_large and (named_all or holders > few) then
+    near := array(
+      select o.account_no
+        from unnest(entra_sync.next_by_order(manager.tenant_id, by_mail, backwards, managed.after_name,
+                      managed.after_account_id, case when named_all then few else few / 2 end + page))
+             with ordinality as u (id, place)
+       cross join lateral (select c.* from entra_sync.accounts c where c.account_id = u.id offset 0) o
+       where o.removed_at is null and o.account_no <> manager.account_no
+         and (everyone or o.manager_object_id = manager.entra_object_id or exists (
+           select from entra_sync.effective_members e
+            where e.account_no = o.account_no and e.group_no = any(groups) offset 0))
+         and (named_all or not exists (
+           select from unnest(wanted) w where not exists (
+             select from unnest(entra_sync.words_of(
+                           entra_sync.account_name(o.profile, o.source, o.user_principal_name, o.mail))) x
+              where starts_with(x, w))))
+       order by u.place limit page);
+  end if;
+
+  if cardinality(near) = page then
+    numbers := near;
+    are_found := true;
+    named_all := true;
+  elsif not everyone and (named_all or not is_large) then
     numbers := array(
       select r.account_no from entra_sync.accounts r
        where r.tenant_id = manager.tenant_id and r.manager_object_id = manager.entra_object_id
@@ -1667,13 +1705,6 @@ begin
        order by 1);
   elsif not named_all then
     managed_all := everyone;
-    select w.word, w.holders into rarest, holders
-      from (select u.w as word, (select count(*) from (
-              select from entra_sync.words x
-               where x.tenant_id = manager.tenant_id and x.kind = 'a'
-                 and x.word >= left(u.w, 64) and x.word < left(u.w, 64) || last limit few + 1) c) as holders
-              from unnest(wanted) as u (w)) w
-     order by w.holders, length(w.word) desc limit 1;
     if holders <= few then
       numbers := array(
         select distinct x.no from entra_sync.words x
@@ -1698,9 +1729,8 @@ begin
     select n.account_id, n.display_name, n.mail, n.via, n.sort_name from (
       select a.account_id, coalesce(a.profile ->> 'displayName', a.source ->> 'displayName'), a.mail,
              case when a.manager_object_id = manager.entra_object_id then 'line' else 'group' end,
-             case when by_mail then lower(coalesce(a.mail, ''))
-                  else lower(coalesce(a.profile ->> 'displayName', a.source ->> 'displayName',
-                                      a.user_principal_name, a.mail, '')) end
+             case when by_mail then coalesce(entra_sync.folded(a.mail), '')
+                  else entra_sync.sort_name(a.profile, a.source, a.user_principal_name, a.mail) end
         from (
           -- Each is looked up: before ANALYZE all accounts of the tenant would be read for them.
           select o.* from unnest(numbers) as u (no)
@@ -1728,7 +1758,7 @@ begin
        else backwards = (n.sort_name < managed.after_name) end
      order by n.sort_name = '', case when not backwards then n.sort_name end,
               case when backwards then n.sort_name end desc, n.account_id
-     limit greatest(1, least(coalesce(managed.max, 50), 1000));
+     limit page;
 end $function$;
 comment on function directory.managed(uuid,text,text,uuid,integer,text,boolean) is 'As the one without an order: by name or mail, from the last if descending; without one, accounts are last. 22023, ES004.';
 
@@ -2456,7 +2486,7 @@ CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, pu
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
 CREATE TRIGGER note_cleared BEFORE INSERT OR UPDATE OF overrides ON entra_sync.accounts FOR EACH ROW WHEN (((new.overrides <> '{}'::jsonb) OR (new.cleared <> '{}'::text[]))) EXECUTE FUNCTION entra_sync.note_cleared();
 CREATE TRIGGER note_manager BEFORE INSERT OR UPDATE OF source ON entra_sync.accounts FOR EACH ROW WHEN ((jsonb_exists(new.source, 'manager'::text) OR (new.manager_object_id IS NOT NULL))) EXECUTE FUNCTION entra_sync.note_manager();
-CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.accounts FOR EACH ROW WHEN ((((old.mapped IS DISTINCT FROM new.mapped) OR (old.overrides IS DISTINCT FROM new.overrides) OR (old.source IS DISTINCT FROM new.source) OR (old.user_principal_name IS DISTINCT FROM new.user_principal_name) OR (old.mail IS DISTINCT FROM new.mail)) AND (entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail) IS DISTINCT FROM entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail)))) EXECUTE FUNCTION entra_sync.keep_account_words();
+CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.accounts FOR EACH ROW WHEN ((((old.mapped IS DISTINCT FROM new.mapped) OR (old.overrides IS DISTINCT FROM new.overrides) OR (old.source IS DISTINCT FROM new.source) OR (old.user_principal_name IS DISTINCT FROM new.user_principal_name) OR (old.mail IS DISTINCT FROM new.mail)) AND ((entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail) IS DISTINCT FROM entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail)) OR (entra_sync.sort_name(old.profile, old.source, old.user_principal_name, old.mail) <> entra_sync.sort_name(new.profile, new.source, new.user_principal_name, new.mail))))) EXECUTE FUNCTION entra_sync.keep_account_words();
 CREATE TRIGGER words_of_gone AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_gone_accounts();
 CREATE TRIGGER words_of_new AFTER INSERT ON entra_sync.accounts REFERENCING NEW TABLE AS come FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.words_of_new_accounts();
 comment on column entra_sync.accounts.source is 'The user as Graph has it, selected properties with a value only: what "absent = unchanged" of later rounds is merged with (rule 3).';
@@ -3232,6 +3262,14 @@ create table entra_sync.slots (
 );
 comment on table entra_sync.slots is 'Without a tenant: of all tenants. A tenant''s own slot of that name stands before it.';
 comment on column entra_sync.slots.winners is 'How many items of it one account gets.';
+
+create table entra_sync.sort_names (
+  tenant_id uuid not null,
+  sort_name text not null,
+  account_id uuid not null,
+  constraint sort_names_pkey PRIMARY KEY (tenant_id, sort_name, account_id)
+);
+comment on table entra_sync.sort_names is 'The sort name of each account, removed ones included; those of words_due come later. No foreign keys: triggers keep it.';
 
 create table entra_sync.stage_asked (
   round_id bigint not null,
@@ -5111,7 +5149,16 @@ CREATE OR REPLACE FUNCTION entra_sync.keep_account_words()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
+declare
+  had constant text := entra_sync.sort_name(old.profile, old.source, old.user_principal_name, old.mail);
+  has constant text := entra_sync.sort_name(new.profile, new.source, new.user_principal_name, new.mail);
 begin
+  if had <> has then
+    delete from entra_sync.sort_names s
+     where s.tenant_id = old.tenant_id and s.sort_name = entra_sync.kept_sort_name(had) and s.account_id = old.account_id;
+    insert into entra_sync.sort_names (tenant_id, sort_name, account_id)
+    values (new.tenant_id, entra_sync.kept_sort_name(has), new.account_id) on conflict do nothing;
+  end if;
   perform entra_sync.keep_words(new.tenant_id, 'a', new.account_no,
     entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail),
     entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail));
@@ -5552,6 +5599,11 @@ begin
             from entra_sync.accounts a where a.account_no = any(due.account_nos) for share of a skip locked) h;
   if numbers is not null then
     perform entra_sync.add_words(due.tenant_id, 'a', numbers, names);
+    insert into entra_sync.sort_names (tenant_id, sort_name, account_id)
+    select due.tenant_id, entra_sync.kept_sort_name(
+             entra_sync.sort_name(a.profile, a.source, a.user_principal_name, a.mail)), a.account_id
+      from entra_sync.accounts a where a.account_no = any(numbers) order by 2, 3
+    on conflict do nothing;
   end if;
   still := array(select a.account_no from entra_sync.accounts a
                   where a.account_no = any(due.account_nos) and a.account_no <> all(coalesce(numbers, '{}')) order by 1);
@@ -5587,6 +5639,15 @@ begin
   end if;
 end $function$;
 comment on function entra_sync.keep_words(uuid,"char",bigint,text,text) is 'A word that is no longer used stays in the vocabulary until a purge, or a worker''s next look.';
+
+CREATE OR REPLACE FUNCTION entra_sync.kept_sort_name(sort_name text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select case when pg_catalog.octet_length(sort_name) > 1000 then entra_sync.long_sort_name() else sort_name end
+$function$;
+comment on function entra_sync.kept_sort_name(text) is NULL;
 
 CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
  RETURNS bigint
@@ -5775,6 +5836,13 @@ begin
   return account;
 end $function$;
 comment on function entra_sync.lock_to_edit(uuid,text[]) is NULL;
+
+CREATE OR REPLACE FUNCTION entra_sync.long_sort_name()
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ select U&'\+10FFFF' $function$;
+comment on function entra_sync.long_sort_name() is 'Stands for a name that no index holds. A tenant that has one is read whole.';
 
 CREATE OR REPLACE FUNCTION entra_sync.longest_wait()
  RETURNS interval
@@ -5999,6 +6067,36 @@ AS $function$
    where g.tenant_id = tenant and (g.removed_at is null or g.removed_reason = 'not_copied')
 $function$;
 comment on function entra_sync.nested_paths(uuid) is 'How many pairs of a direct membership and a group above it the tenant has: at least its effective memberships that are not direct.';
+
+CREATE OR REPLACE FUNCTION entra_sync.next_by_order(tenant uuid, by_mail boolean, backwards boolean, after_key text, after_id uuid, most integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  of text := 'select s.account_id, s.sort_name as key from entra_sync.sort_names s where s.tenant_id = $1';
+  beyond text := '';
+  found uuid[];
+begin
+  if by_mail then
+    of := 'select a.account_id, entra_sync.folded(a.mail) as key from entra_sync.accounts a where a.tenant_id = $1';
+  elsif exists (select from entra_sync.words_due w where w.tenant_id = tenant) or exists (
+    select from entra_sync.sort_names s where s.tenant_id = tenant and s.sort_name = entra_sync.long_sort_name()) then
+    return '{}';
+  end if;
+  if after_key = '' then
+    return '{}';
+  elsif after_key is not null then
+    beyond := format('and k.key %s $2 and (k.key <> $2 or k.account_id > $3)', case when backwards then '<=' else '>=' end);
+  end if;
+  execute format($q$
+    select array(select k.account_id from (%s) k where k.key > '' %s order by k.key %s, k.account_id limit $4)$q$,
+      of, beyond, case when backwards then 'desc' else 'asc' end)
+    into found using tenant, after_key, coalesce(after_id, '00000000-0000-0000-0000-000000000000'), most;
+  return found;
+end $function$;
+comment on function entra_sync.next_by_order(uuid,boolean,boolean,text,uuid,integer) is 'The next accounts of a tenant by name or mail, in that order, removed ones among them; none where the order is not kept.';
 
 CREATE OR REPLACE FUNCTION entra_sync.note_assigning(tenant uuid)
  RETURNS void
@@ -6894,6 +6992,15 @@ AS $function$
 $function$;
 comment on function entra_sync.slot_winners(uuid) is 'How many items of each slot an account of the tenant gets.';
 
+CREATE OR REPLACE FUNCTION entra_sync.sort_name(profile jsonb, source jsonb, principal text, mail text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select pg_catalog.lower(coalesce(profile ->> 'displayName', source ->> 'displayName', principal, mail, ''))
+$function$;
+comment on function entra_sync.sort_name(jsonb,jsonb,text,text) is 'The name of an account as directory.managed orders it.';
+
 CREATE OR REPLACE FUNCTION entra_sync.store_edit(old entra_sync.accounts, overrides jsonb, edits jsonb, shelf jsonb, fields text[], actor text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -7262,6 +7369,11 @@ begin
   perform entra_sync.take_words(g.tenant_id, 'a', array_agg(g.account_no),
             array_agg(entra_sync.account_name(g.mapped || g.overrides, g.source, g.user_principal_name, g.mail)))
      from gone g group by g.tenant_id order by g.tenant_id;
+  delete from entra_sync.sort_names where ctid = any(array(
+    select s.place from gone g cross join lateral (
+      select s.ctid as place from entra_sync.sort_names s
+       where s.tenant_id = g.tenant_id and s.account_id = g.account_id and s.sort_name = entra_sync.kept_sort_name(
+               entra_sync.sort_name(g.mapped || g.overrides, g.source, g.user_principal_name, g.mail)) offset 0) s));
   return null;
 end $function$;
 comment on function entra_sync.words_of_gone_accounts() is NULL;
@@ -7298,6 +7410,11 @@ begin
     perform entra_sync.add_words(c.tenant_id, 'a', array_agg(c.account_no),
               array_agg(entra_sync.account_name(c.mapped || c.overrides, c.source, c.user_principal_name, c.mail)))
        from come c group by c.tenant_id order by c.tenant_id;
+    insert into entra_sync.sort_names (tenant_id, sort_name, account_id)
+    select c.tenant_id, entra_sync.kept_sort_name(
+             entra_sync.sort_name(c.mapped || c.overrides, c.source, c.user_principal_name, c.mail)), c.account_id
+      from come c order by 1, 2, 3
+    on conflict do nothing;
   end if;
   return null;
 end $function$;

@@ -10,8 +10,9 @@ export function plural(value: number, word: string, of = ''): string {
   return `${count(value)}${of} ${word}${value === 1 && of === '' ? '' : 's'}`;
 }
 
-/** "1 person", "2,000 people". */
-export function people(value: number): string {
+/** "1 person", "2,000 people"; above `most`, where no more are counted, "more than 1,000 people". */
+export function people(value: number, most = value): string {
+  if (value > most) return `more than ${people(most)}`;
   return `${count(value)} ${value === 1 ? 'person' : 'people'}`;
 }
 

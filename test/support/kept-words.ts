@@ -1,4 +1,4 @@
-// The words that are kept for finding accounts and groups, computed from the names without the product's SQL.
+// The words and the names that are kept for finding accounts and groups, computed without the product's SQL.
 import { expect } from 'vitest';
 import { type Database, rows } from '../../src/store/database/pool.ts';
 
@@ -35,7 +35,10 @@ function wordsOf(name: string): string[] {
     .map((word) => [...word].slice(0, 64).join(''));
 }
 
-/** Expects the kept words of a tenant to be those of its accounts and groups, and each in the vocabulary. */
+/**
+ * Expects the kept words of a tenant to be those of its accounts and groups, and each in the vocabulary; and the sort name of
+ * each account.
+ */
 export async function expectWordsKept(database: Database, tenantId: string): Promise<void> {
   const named = await rows<Named>(
     database,
@@ -65,4 +68,18 @@ export async function expectWordsKept(database: Database, tenantId: string): Pro
   );
   const vocabulary = new Set(known.map(({ word }) => word));
   expect(kept.filter(({ word }) => !vocabulary.has(word))).toEqual([]);
+  const keptNames = await rows<{ name: string; id: string }>(
+    database,
+    'select sort_name as name, account_id as id from entra_sync.sort_names where tenant_id = :tenantId order by 2, 1',
+    { tenantId },
+  );
+  const names = await rows<{ name: string; id: string }>(
+    database,
+    `select case when octet_length(n.name) > 1000 then U&'\\+10FFFF' else n.name end as name, account_id as id
+       from entra_sync.accounts cross join lateral (
+         select lower(coalesce(profile ->> 'displayName', source ->> 'displayName', user_principal_name, mail, '')) as name) n
+      where tenant_id = :tenantId order by 2`,
+    { tenantId },
+  );
+  expect(keptNames).toEqual(names);
 }

@@ -267,7 +267,8 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
   }
   const { account } = picked;
   const found = await explainAssignment(database, account.account_id, slot);
-  const known = await listAssignments(database, account.tenant_id);
+  const reaching = found.map((one) => one.assignment_id);
+  const known = await listAssignments(database, account.tenant_id, { ids: reaching, counted: 0 });
   terminal.answer({ account, slot, candidates: found });
   terminal.say(`${account.display_name ?? account.account_id}, ${account.tenant_name}, slot ${slot}:\n`);
   if (found.length === 0) {

@@ -101,32 +101,58 @@ export async function findItem(
   return found;
 }
 
-/** Returns the assignments of a tenant in their order of each slot, or those of these ids; null: of all tenants. */
-export async function listAssignments(
-  database: Database,
-  tenantId: string | null,
-  ids: readonly string[] | null = null,
-): Promise<ListedAssignment[]> {
-  return rows<ListedAssignment>(
-    database,
-    `select v.*, t.name as tenant_name, coalesce(a.display_name, d.display_name) as account_name,
-            coalesce(g.accounts, 0)::int as accounts
-       from directory.assignments v
-       join entra_sync.assignments r using (assignment_id)
-       join directory.tenants t on t.tenant_id = v.tenant_id
-       left join directory.accounts a on a.account_id = v.account_id
-       left join directory.removed_accounts d on d.account_id = v.account_id
-       left join (select s.seq, count(*) as accounts
+/** Which assignments are listed, and how far it is counted. */
+export type AssignmentsAsked = {
+  /** Those of these ids alone. */
+  readonly ids?: readonly string[];
+  /** Counts no more accounts of an assignment than this; 0: none. Without it all are counted. */
+  readonly counted?: number;
+  /** The first ones of each slot alone. */
+  readonly perSlot?: number;
+};
+
+// A list that counts all reads the kept rows once. One that counts up to a number reads so many by the index: the range and
+// the order are there because a plan for `=` may read the whole table for an assignment that gives nothing.
+const allCounted = `
+       left join (select s.seq, count(*)::int as accounts
                     from entra_sync.assignments x join entra_sync.assigned s on s.seq = x.seq
                    where (:tenantId::uuid is null or x.tenant_id = :tenantId)
                      and (:ids::uuid[] is null or x.assignment_id = any(:ids))
-                   group by s.seq) g on g.seq = r.seq
-      where (:tenantId::uuid is null or v.tenant_id = :tenantId)
-        and (:ids::uuid[] is null or v.assignment_id = any(:ids))
-      order by t.name, v.slot, v."except" desc,
-               case v.target when 'account' then 1 when 'group' then 2 when 'field' then 3 else 4 end,
-               v.priority desc, r.seq`,
-    { tenantId, ids },
+                   group by s.seq) g on g.seq = l.seq`;
+const someCounted = `
+      cross join lateral (select count(*)::int as accounts
+                            from (select from entra_sync.assigned s where s.seq between l.seq and l.seq
+                                   order by s.seq limit :counted) c) g`;
+
+/** Returns the assignments of a tenant in their order of each slot; null: of all tenants. */
+export async function listAssignments(
+  on: Database | Transaction,
+  tenantId: string | null,
+  { ids, counted, perSlot }: AssignmentsAsked = {},
+): Promise<ListedAssignment[]> {
+  return rows<ListedAssignment>(
+    on,
+    `with listed as (
+       select v.*, r.seq, t.name as tenant_name, row_number() over slot_order as place
+         from directory.assignments v
+         join entra_sync.assignments r using (assignment_id)
+         join directory.tenants t on t.tenant_id = v.tenant_id
+        where (:tenantId::uuid is null or v.tenant_id = :tenantId)
+          and (:ids::uuid[] is null or v.assignment_id = any(:ids))
+       window slot_order as (
+         partition by v.tenant_id, v.slot
+         order by v."except" desc,
+                  case v.target when 'account' then 1 when 'group' then 2 when 'field' then 3 else 4 end,
+                  v.priority desc, r.seq))
+     select l.assignment_id, l.tenant_id, l.tenant_name, l.slot, l.item, l.target, l.group_id, l.group_name,
+            l.account_id, (select coalesce(a.profile ->> 'displayName', a.source ->> 'displayName')
+                             from entra_sync.accounts a where a.account_id = l.account_id) as account_name,
+            l.field, l.field_values, l."except", l.priority, l.starts_at, l.ends_at, l.state, l.created_by,
+            l.updated_at, coalesce(g.accounts, 0) as accounts
+       from listed l${counted === undefined ? allCounted : someCounted}
+      where :perSlot::int is null or l.place <= :perSlot
+      order by l.tenant_name, l.tenant_id, l.slot, l.place`,
+    { tenantId, ids: ids ?? null, counted: counted ?? null, perSlot: perSlot ?? null },
   );
 }
 

@@ -9,7 +9,8 @@ const columns = `c.change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.
   c.before, c.after`;
 
 // From the newest batch on, each read from its end by the index: a list reads what it shows, however large its newest batch is.
-// The ids of a packed row are consecutive from its own on, so rows of `changes` are in the order of the changes.
+// The ids of a packed row are consecutive from its own on, so rows of `changes` are in the order of the changes. A range of one
+// batch, because for `=` the planner takes the index of all changes, newest first, and reads each of the newer batches.
 const newest = ({ kind, actor, cycle }: ChangeFilter) => `
 select ${columns}, b.number
   from entra_sync.batches b
@@ -17,12 +18,12 @@ select ${columns}, b.number
    select coalesce(m.change_id, c.change_id) as change_id, c.tenant_id, c.at, c.cycle_id, c.actor, c.kind, c.account_id,
           coalesce(m.group_id, c.group_id) as group_id, c.member_group_id, c.before, c.after
      from (select * from entra_sync.changes c
-            where c.batch_id = b.batch_id
+            where c.batch_id between b.batch_id and b.batch_id
               and (:place::bigint is null or b.number is distinct from :number::bigint or c.change_id < :place)
               ${kind === undefined ? '' : 'and c.kind like :kind'}
               ${actor === undefined ? '' : 'and c.actor = :actor'}
               ${cycle === undefined ? '' : 'and c.cycle_id = :cycle'}
-            order by c.change_id desc limit :limit) c
+            order by c.batch_id desc, c.change_id desc limit :limit) c
      left join lateral unnest(c.change_ids, c.group_ids) m (change_id, group_id) on true
     where :place::bigint is null or b.number is distinct from :number::bigint
        or coalesce(m.change_id, c.change_id) < :place

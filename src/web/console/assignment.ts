@@ -20,10 +20,12 @@ import { fieldLine, formNamed, lookButtons } from './form-parts.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 import { type Titles, titlesOf } from './titles.ts';
 
+const countedPeople = 10_000;
+
 async function ruleOf(read: Database | Transaction, { params }: View<unknown>): Promise<ListedAssignment | undefined> {
   const id = asGuid(params.assignment ?? '');
   if (id === undefined) return undefined;
-  const [rule] = await listAssignments(read, params.tenant ?? '', [id]);
+  const [rule] = await listAssignments(read, params.tenant ?? '', { ids: [id], counted: countedPeople + 1 });
   return rule;
 }
 
@@ -67,7 +69,7 @@ const factsOf = (rule: ListedAssignment, view: View<unknown>, zone: string, titl
   { name: 'Slot', value: html`${titles.slot(rule.slot)}` },
   { name: 'For', value: ruleTarget(rule, view) },
   { name: 'State', value: ruleState(rule, zone) },
-  ...(rule.except ? [] : [{ name: 'Reaches', value: html`${people(rule.accounts)}` }]),
+  ...(rule.except ? [] : [{ name: 'Reaches', value: html`${people(rule.accounts, countedPeople)}` }]),
   { name: 'Made by', value: byWhom(view, rule.created_by) },
   { name: 'Changed', value: ago(rule.updated_at, view.now) },
 ];

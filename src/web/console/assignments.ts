@@ -19,6 +19,7 @@ import { byWhom } from './change-words.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownRules = 500;
+const countedPeople = 1_000;
 
 export const assignmentsPage = page({
   route: 'GET /console/t/:tenant/assignments',
@@ -30,7 +31,7 @@ export const assignmentsPage = page({
       tenant,
       slots: await listSlots(read, tenant.tenant_id),
       items: await listItems(read, tenant.tenant_id),
-      rules: await listAssignments(read, tenant.tenant_id),
+      rules: await listAssignments(read, tenant.tenant_id, { perSlot: shownRules, counted: countedPeople + 1 }),
       zone: zoneOf(await storedSettings(read, tenant.tenant_id)),
     };
   },
@@ -86,8 +87,8 @@ ${
     ? html`<div class="acts"><a class="button" href="${view.href(`${view.path}/new`, { slot: slot.slot })}">Assign<span class="hidden"> in ${title}</span></a><a href="${view.href(`${view.path}/item`, { slot: slot.slot })}">New item<span class="hidden"> of ${title}</span></a><a href="${view.href(`${view.path}/slot`, { slot: slot.slot })}">Change the slot<span class="hidden"> ${title}</span></a></div>`
     : nothing
 }
-${own.length === 0 ? html`<p class="empty">No rule gives anything to anybody.</p>` : listTable(title, columns(view, zone, titles), own.slice(0, shownRules))}
-${own.length > shownRules ? html`<p class="lead">The first ${count(shownRules)} of ${count(own.length)} rules.</p>` : nothing}`;
+${own.length === 0 ? html`<p class="empty">No rule gives anything to anybody.</p>` : listTable(title, columns(view, zone, titles), own)}
+${slot.assignments > own.length ? html`<p class="lead">The first ${count(own.length)} of ${count(slot.assignments)} rules.</p>` : nothing}`;
 }
 
 function itemsOf(items: readonly ListedItem[], view: View<unknown>): Html {
@@ -113,6 +114,6 @@ const columns = (
   { title: 'For', cell: (one) => ruleTarget(one, view) },
   { title: 'Priority', number: true, cell: (one) => one.priority },
   { title: 'State', cell: (one) => ruleState(one, zone) },
-  { title: 'Reaches', number: true, cell: (one) => (one.except ? '' : people(one.accounts)) },
+  { title: 'Reaches', number: true, cell: (one) => (one.except ? '' : people(one.accounts, countedPeople)) },
   { title: 'By', cell: (one) => byWhom(view, one.created_by) },
 ];
