@@ -101,6 +101,8 @@ textarea { resize: vertical; }
 .field .problem { grid-column: 2; color: var(--bad); font-weight: 600; margin: 0; }
 .field dt { color: var(--soft); }
 .field dd { margin: 0; overflow-wrap: anywhere; }
+.field dd + dd { grid-column: -2; }
+.typed dd { white-space: pre-wrap; }
 .field:first-of-type { border-top: 0; }
 .under button.quiet { padding: 0 .2rem; margin: 0 -.2rem; font-size: inherit; text-align: left; }
 dl.fields { margin: 0; }
