@@ -47,6 +47,8 @@ export type PersonOrder = keyof typeof sortKeys;
 /** A field of the profile and the value that it has. */
 export type FieldFilter = { readonly field: string; readonly value: string };
 
+const hasValue = 'lower(a.profile ->> :field) = lower(:value)';
+
 /**
  * Returns at most `limit` accounts of a tenant in this order, those without the value last in either direction, after the
  * account with these sort keys.
@@ -73,7 +75,7 @@ export async function listPeople(
       read,
       `select ${columns}, ${sortKey} as sort_key from entra_sync.accounts a
         where a.tenant_id = :tenantId and ${filter ? fits[filter] : live}
-          ${where ? 'and lower(a.profile ->> :field) = lower(:value)' : ''}
+          ${where ? `and ${hasValue}` : ''}
           and ${condition} order by ${inOrder} limit :most`,
       { ...bind, most },
     );
@@ -86,17 +88,19 @@ export async function listPeople(
   return found.length >= limit ? found : [...found, ...(await without(false, limit - found.length))];
 }
 
-/** Returns the accounts among these ids that are of the tenant, in the order of the ids. */
+/** Returns the accounts among these ids that are of the tenant and fit the filters, in the order of the ids. */
 export function peopleById(
   read: Database | Transaction,
   tenantId: string,
   ids: readonly string[],
+  { filter, where }: { readonly filter?: PersonFilter | undefined; readonly where?: FieldFilter | undefined } = {},
 ): Promise<ListedPerson[]> {
   return rows<ListedPerson>(
     read,
     `select ${columns}, null as sort_key from unnest(:ids::uuid[]) with ordinality i (id, place)
-       join entra_sync.accounts a on a.account_id = i.id and a.tenant_id = :tenantId order by i.place`,
-    { tenantId, ids },
+       join entra_sync.accounts a on a.account_id = i.id and a.tenant_id = :tenantId
+      where ${filter ? fits[filter] : 'true'} and ${where ? hasValue : 'true'} order by i.place`,
+    { tenantId, ids, field: where?.field ?? null, value: where?.value ?? null },
   );
 }
 
