@@ -124,13 +124,15 @@ main.portal > .photo ~ :is(h1, .lead) { display: flow-root; }
 .preview .named { display: none; }
 .preview .under { color: var(--soft); font-size: var(--small); margin: 0; }
 .preview iframe { display: block; width: 100%; height: 26rem; resize: vertical; background: #ffffff; border: 1px solid var(--edge); border-radius: 6px; }
-form > .preview { margin-bottom: var(--s4); }
-form > .preview + div { min-width: 0; }
+form > .preview { scroll-margin-top: var(--s4); }
+form:has(> .preview) > div { min-width: 0; }
+.to-preview { margin: 0 0 var(--s2); }
 @media (min-width: 68rem) { @supports selector(::details-content) {
   main.portal:has(form > .preview) { max-width: 76rem; }
-  form:has(> .preview) { display: grid; gap: 0 var(--s6); grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); reading-flow: grid-columns; }
+  form:has(> .preview) { display: grid; gap: 0 var(--s6); grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
   form > .preview { grid-area: 1 / 2; position: sticky; top: var(--s4); align-self: start; margin: 0; }
-  form > .preview + div { grid-area: 1 / 1; }
+  form:has(> .preview) > div { grid-area: 1 / 1; }
+  .to-preview { display: none; }
   .preview::details-content { content-visibility: visible; display: block; block-size: auto; }
   .preview summary { display: none; }
   .preview .named { display: block; font-weight: 600; margin: 0; padding: calc(var(--s3) + .4rem) 0 var(--s2); } } }
