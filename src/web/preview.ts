@@ -55,10 +55,10 @@ export function previewPanelOf(
       : html`<p class="under">${lead}</p>
 <div class="acts"><button formaction="${view.href(path)}" formtarget="preview" formnovalidate>${show}</button></div>`;
   return {
-    details: html`<details class="${more === undefined ? '' : `${more} `}preview" id="preview"><summary>${title}</summary>
+    details: html`<details class="${more === undefined ? '' : `${more} `}preview" id="preview-panel"><summary>${title}</summary>
 <p class="named">${title}</p>${form}
 <iframe name="preview" title="${title}" src="${shown}" sandbox loading="lazy"></iframe></details>`,
-    link: html`<p class="to-preview"><a href="#preview">${title}</a></p>`,
+    link: html`<p class="to-preview"><a href="#preview-panel">${title}</a></p>`,
   };
 }
 

@@ -153,19 +153,19 @@ tbody th { font-weight: 500; }
 td.n, th.n { text-align: right; }
 thead a { color: inherit; display: inline-block; padding: .2rem 0; margin: -.2rem 0; }
 th[aria-sort] a { color: var(--ink); }
-th[aria-sort=ascending] a::after { content: " ↑" / ""; }
-th[aria-sort=descending] a::after { content: " ↓" / ""; }
+th[aria-sort=ascending] a::after { content: " ↑"; content: " ↑" / ""; }
+th[aria-sort=descending] a::after { content: " ↓"; content: " ↓" / ""; }
 td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
 @media (min-width: 44.01rem) { td .whole, th .whole { white-space: nowrap; } }
 small.note { max-width: 22rem; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: var(--small); }
-.state::before { content: "●"; margin-right: .4em; color: var(--good); }
-.state.done::before { content: "✓"; }
-.state.held::before { content: "▲"; color: var(--warn); }
-.state.fail::before { content: "■"; color: var(--bad); }
-.state.off::before { content: "○"; color: var(--idle); }
+.state::before { content: "●"; content: "●" / ""; margin-right: .4em; color: var(--good); }
+.state.done::before { content: "✓"; content: "✓" / ""; }
+.state.held::before { content: "▲"; content: "▲" / ""; color: var(--warn); }
+.state.fail::before { content: "■"; content: "■" / ""; color: var(--bad); }
+.state.off::before { content: "○"; content: "○" / ""; color: var(--idle); }
 .news { position: sticky; bottom: 0; max-width: 76rem; margin: 0 auto; padding: var(--s3) var(--s5); background: var(--paper);
   border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: var(--round) var(--round) 0 0; }
 .news:empty { padding: 0; border: 0; }
@@ -204,7 +204,7 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   table.cards th, table.cards td { display: flow-root; border: 0; padding: .15rem 0 .15rem 7.5rem; text-align: left; }
   table.cards td.blank { display: none; }
   table.cards tbody th { font-size: 1rem; padding-left: 0; }
-  table.cards td::before { content: attr(data-label); float: left; width: 7rem; margin-left: -7.5rem; line-height: 1.75; color: var(--soft); font-size: var(--small); }
+  table.cards td::before { content: attr(data-label); content: attr(data-label) / ""; float: left; width: 7rem; margin-left: -7.5rem; line-height: 1.75; color: var(--soft); font-size: var(--small); }
 }
 @media (forced-colors: active) { header.top nav a[aria-current], .tabs a[aria-current], .filters a[aria-current] { outline: 2px solid; } svg.chart rect { fill: CanvasText; } }
 `;
