@@ -63,7 +63,7 @@ span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; heigh
 .search { display: flex; flex-wrap: wrap; gap: var(--s2); margin: var(--s4) 0 var(--s3); align-items: end; }
 .search label { font-size: var(--small); color: var(--soft); display: grid; gap: var(--s1); }
 .search input { min-width: 12rem; font-size: var(--text); color: var(--ink); }
-.search :is(input, button) { min-height: 2.6rem; }
+.search :is(input, button, .button) { min-height: 2.6rem; }
 .search input[type=search] { min-width: 18rem; }
 .scroll + .crumb { margin-top: var(--s3); }
 #reason { width: 30rem; max-width: 100%; }
@@ -189,7 +189,10 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   dl.both dt { font-size: var(--small); }
   dl.both dd + dt { margin-top: var(--s2); }
   dl.both button { padding-left: 0; text-align: left; }
-  .search, .search label, .search input { width: 100%; }
+  .search { width: 100%; }
+  .search label { flex: 1 1 7.5rem; min-width: 0; }
+  .search label:has([type=date]) { flex-basis: 9rem; }
+  .search label :is(input, input[type=search]) { width: 100%; min-width: 0; }
   .axis { flex-wrap: wrap; gap: var(--s1) var(--s4); }
   .axis span:nth-child(2) { order: 1; flex-basis: 100%; }
   table.cards caption { display: block; }

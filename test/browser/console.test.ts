@@ -292,6 +292,12 @@ test('without script and by keyboard alone: a wrong number is told at its field,
 test('on a phone, without script and by keyboard alone: a list is ordered by the head of a column, which is in sight', async () => {
   const { page, complaints } = await openWindow(views[1], false);
   await page.goto(`${web.url}/console/t/${contoso.tenantId}/people?show=managed`);
+  // The search takes little of the first screen: its button stands beside the field.
+  const [field, find] = [
+    await page.locator('#q').boundingBox(),
+    await page.getByRole('button', { name: 'Find' }).boundingBox(),
+  ];
+  expect([find?.y, (find?.x ?? 0) > (field?.x ?? 0) + (field?.width ?? 0)]).toEqual([field?.y, true]);
   const head = page.getByRole('columnheader', { name: 'Mail' });
   const mails = () => page.locator('td[data-label="User principal name"]').allInnerTexts();
   for (const [sort, order] of [

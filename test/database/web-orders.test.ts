@@ -189,6 +189,11 @@ test('a search keeps to the filters beside it, and to none without them', async 
   expect(await kindsOf(`${groups}?q=group&show=distribution`)).toEqual(new Set(['Distribution']));
   expect((await browser.get(`${groups}?q=group&show=microsoft365`)).text).toContain('Nothing fits these filters.');
   const list = `/console/t/${tenant}/people`;
+  // A search finds those who were removed too, and has a way back.
+  const [all, found] = [(await browser.get(list)).text, (await browser.get(`${list}?q=P11&field=department`)).text];
+  expect([all.includes('All that are live'), all.includes('>Clear</a>')]).toEqual([true, false]);
+  expect([found.includes('All that are live'), found.includes('All, removed ones too')]).toEqual([false, true]);
+  expect(found).toContain(`href="${list}?field=department">Clear</a>`);
   // A search shows no further page, and says that there is more.
   const note = 'More fits than is shown here.';
   for (const [query, isCut] of [

@@ -14,7 +14,7 @@ import { removalText } from '../../words/removals.ts';
 import { ago, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { order, orderBy, position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { type Column, clearSearch, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { cutNote } from './find.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
@@ -58,7 +58,7 @@ export const groupsPage = page({
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/groups', { title: 'Groups' })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, order })}
-<label for="q">Find a group <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<label for="q">Find a group <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button>${clearSearch(view, q)}</form>
 ${filterLinks(view, { name: 'show', label: 'Kind', current: show }, filters)}
 ${
   groups.length === 0

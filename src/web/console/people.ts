@@ -20,7 +20,7 @@ import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { besidePhoto } from '../picture.ts';
 import { order, orderBy, position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { type Column, clearSearch, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { cutNote } from './find.ts';
 import { personPhoto } from './person-photo.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
@@ -97,11 +97,11 @@ export const peoplePage = page({
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/people', { title: 'People' })}
 <form class="search" role="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, field, value, order })}
-<label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button>${clearSearch(view, q)}</form>
 <form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ q, show, order })}
 <label for="field">Field <input type="text" inputmode="text" id="field" name="field" autocapitalize="none" spellcheck="false" autocomplete="off" value="${field ?? ''}" placeholder="department"></label>
 <label for="value">is <input type="text" inputmode="text" id="value" name="value" autocomplete="off" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
-${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
+${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters(searched))}
 ${searched && near && shown.length > 0 ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
 ${
   shown.length > 0
@@ -168,8 +168,8 @@ function absenceText({ why, reason, since, condition }: Absence, now: Date): Htm
   }
 }
 
-const filters: readonly { value: PersonFilter | undefined; label: string }[] = [
-  { value: undefined, label: 'All that are live' },
+const filters = (searched: boolean): readonly { value: PersonFilter | undefined; label: string }[] => [
+  { value: undefined, label: searched ? 'All, removed ones too' : 'All that are live' },
   { value: 'managed', label: 'Managed' },
   { value: 'manual', label: 'Manual' },
   { value: 'suspended', label: 'Suspended' },
