@@ -33,7 +33,7 @@ export function heldForm({ action, typed }: HeldForm, back: string): Html {
 }
 
 /** The fields that no person types: marks of ours, what a value was, the button that was pressed. */
-const isOurs = /^(?:_|was(?:\.|$)|at$|act$|seen$)/;
+const isOurs = /^(?:_|was(?:\.|$)|(?:at|act|seen|to|list|known|form|change)$)/;
 
 /** Returns what was typed, to be read; nothing for a form in which nothing was. A problem of a field leads there. */
 export function typedValues(typed: SentForm['typed'], { texts }: WebLanguage): Html {
@@ -58,5 +58,5 @@ export function heldPart({ action, typed }: HeldForm, language: WebLanguage): Ht
 export function heldOf({ method, url, body }: Pick<FastifyRequest, 'method' | 'url' | 'body'>): HeldForm | undefined {
   if (method !== 'POST') return undefined;
   const typed = typedOf((body ?? {}) as Readonly<Record<string, unknown>>);
-  return Object.keys(typed).every((name) => name.startsWith('_')) ? undefined : { action: url, typed };
+  return Object.keys(typed).every((name) => isOurs.test(name)) ? undefined : { action: url, typed };
 }

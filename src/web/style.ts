@@ -90,6 +90,8 @@ input.wide { width: 100%; }
 .pair input { width: auto; flex: 1 1 9rem; }
 fieldset { border: 1px solid var(--line); border-radius: var(--round); margin: 0 0 var(--s4); min-width: 0; }
 legend { font-weight: 600; padding: 0 var(--s2); }
+.targets:not(:has([value=group]:checked)) .field:has(#group), .targets:not(:has([value=people]:checked)) .field:has(#people),
+.targets:not(:has([value=field]:checked)) .field:has(#field, #values) { display: none; }
 td select { max-width: 100%; }
 pre { overflow-x: auto; font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; margin: var(--s3) 0 0; }
 textarea { resize: vertical; }

@@ -339,6 +339,23 @@ test('on a phone a screen reader says the label of a column once, and no mark th
   }
 });
 
+test('without script a new rule asks for what its target needs, and for nothing else', async () => {
+  const { page } = await openWindow(views[1], false);
+  await page.goto(`${web.url}/console/t/${contoso.tenantId}/assignments/new`);
+  for (const [target, fields] of [
+    ['a group', ['group']],
+    ['people', ['people']],
+    ['a field', ['field', 'values']],
+    ['everyone', []],
+  ] as const) {
+    await page.getByLabel(target, { exact: true }).check();
+    const asked: string[] = [];
+    for (const id of ['group', 'people', 'field', 'values'])
+      if (await page.locator(`#${id}`).isVisible()) asked.push(id);
+    expect([target, asked]).toEqual([target, fields]);
+  }
+});
+
 test('without script and by keyboard alone: a rule is looked at, then made', async () => {
   const { page, complaints } = await openWindow(views[0], false);
   await page.goto(`${web.url}/console/t/${contoso.tenantId}/assignments/new`);
