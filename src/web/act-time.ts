@@ -11,6 +11,9 @@ export const actMs = 10_000;
  */
 export const longActMs = 30_000;
 
+/** Returns the seconds of a time, as pages tell them. */
+export const secondsOf = (ms: number) => Math.max(1, Math.round(ms / 1_000));
+
 type Late = { readonly problems: readonly { readonly message: string }[]; readonly late: true };
 
 /** Does an act within its time. An act that takes longer is taken back whole, and its form comes back. */
@@ -19,7 +22,7 @@ export async function inTime<Done>(ms: number, act: () => Promise<Done>): Promis
     return await withinTime(ms, act);
   } catch (error) {
     if (!(error instanceof TooSlow)) throw error;
-    const seconds = Math.max(1, Math.round(ms / 1_000));
+    const seconds = secondsOf(ms);
     const message = error.waited
       ? `Another transaction held what this act changes for longer than ${seconds} s, perhaps the commit of a cycle: try again in a moment.`
       : `It took longer than ${seconds} s, and was ended: everything is as it was. Try again, with less at once where that is possible.`;

@@ -5,6 +5,7 @@ import type { Log } from '../logger.ts';
 import { describeDatabaseError } from '../store/database/pool.ts';
 import { TooSlow } from '../store/database/reading.ts';
 import type { Answers } from './answers.ts';
+import type { HeldForm } from './held-form.ts';
 import { placesOf, tooMany } from './part.ts';
 import { tellings } from './tellings.ts';
 
@@ -13,19 +14,21 @@ const againSeconds = 10;
 
 /**
  * Returns the handler of errors. `isPage`: the request may be made again by itself; an address of the entrance is good
- * once, and a form must not be sent twice.
+ * once, and a form must not be sent twice. `heldIn`: the form of the request, if a page of ours has sent one.
  */
 export function answerErrors(options: {
   readonly log: Log;
   readonly tell: Answers['tell'];
   readonly isPage: (request: FastifyRequest) => boolean;
+  readonly heldIn: (request: FastifyRequest) => HeldForm | undefined;
 }): (error: Error & { statusCode?: number }, request: FastifyRequest, reply: FastifyReply) => FastifyReply {
-  const { log, tell, isPage } = options;
+  const { log, tell, isPage, heldIn } = options;
   const notNow = (request: FastifyRequest, reply: FastifyReply) => {
     const again = isPage(request);
     if (again) reply.header('refresh', String(againSeconds));
     const seconds = again ? againSeconds : undefined;
-    return tell(reply, 503, (language) => tellings.notNow(language, seconds, request.method === 'POST'));
+    const form = { isForm: request.method === 'POST', held: heldIn(request) };
+    return tell(reply, 503, (language) => tellings.notNow(language, seconds, form));
   };
   return (error, request, reply) => {
     if (error.statusCode === 429) return tooMany(reply);
@@ -41,6 +44,6 @@ export function answerErrors(options: {
       return notNow(request, reply);
     }
     log.error({ name: error.name, stack: placesOf(error), reference }, 'a defect');
-    return tell(reply, 500, (language) => tellings.defect(language, reference));
+    return tell(reply, 500, (language) => tellings.defect(language, reference, heldIn(request)));
   };
 }

@@ -3,6 +3,9 @@ import { type Html, html, nothing } from './html.ts';
 
 export type Bar = { readonly value: number; readonly bad: boolean; readonly says?: string };
 
+/** The number of bars from which a chart has its whole width, so that its right end is now. */
+export const fullChart = 30;
+
 /**
  * Returns bars, oldest first. Each has a height, so that a quiet cycle is seen too; a square root keeps small values
  * visible beside a large one.
@@ -13,7 +16,7 @@ export function bars(
 ): Html {
   const most = Math.max(1, ...values.map((one) => one.value));
   // A few bars stand at the left, as those to come will.
-  const step = width / Math.max(values.length, 30);
+  const step = width / Math.max(values.length, fullChart);
   const gap = step > 8 ? 3 : 1;
   const drawn = values.map((one, index) => {
     const tall = Math.max(1.5, Math.sqrt(one.value / most) * (height - 4));

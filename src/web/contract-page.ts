@@ -104,7 +104,7 @@ export function contractPage<Fields extends Shape, Data>(description: {
         if (error instanceof ContractRefusal && error.isNothing) return undefined;
         throw error;
       }),
-    empty: (asked) => viewOf(asked, parseQuery(query, asked.given), new Date()),
+    empty: (asked) => viewOf(asked, parseQuery(query, asked.form ? {} : asked.given), new Date()),
   };
 }
 

@@ -1,7 +1,7 @@
 // The way into the pages: what an entrance does for a browser without a session.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Viewer } from './access.ts';
-import type { HeldForm } from './entry-pages.ts';
+import type { HeldForm } from './held-form.ts';
 import type { Content } from './page.ts';
 import type { WebLanguage } from './web-language.ts';
 
@@ -25,10 +25,10 @@ export type Entrance = {
   /** Answers a request without a session. `to`: where it goes on, encoded; else the address that was asked for. */
   ask(request: FastifyRequest, reply: FastifyReply, to?: string): FastifyReply | Promise<FastifyReply>;
   /**
-   * Answers a form that came without a session. `to`: the page that shows the form again, with what was typed; `held`: the
-   * form, where the browser keeps none of it.
+   * Answers a form that came without a session. `to`: the page that shows the form again, with what was typed; `isKept`: a
+   * cookie keeps it for that page. Else a page has to hold it.
    */
-  askAgain(request: FastifyRequest, reply: FastifyReply, to: string, held: HeldForm | undefined): FastifyReply;
+  askAgain(request: FastifyRequest, reply: FastifyReply, to: string, form: HeldForm, isKept: boolean): FastifyReply;
   /** The path that says that there is no session any more. */
   readonly left: string;
   /** Ends the session of a cookie. `reference`: the request's id, for the audit. */

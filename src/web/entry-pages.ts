@@ -1,7 +1,7 @@
 // The pages around sign-in: refusals, the end of a session, signed out. In the language of the reader.
 import { document } from './frame.ts';
+import { type HeldForm, heldForm } from './held-form.ts';
 import { type Html, html, nothing, say } from './html.ts';
-import type { SentForm } from './page.ts';
 import type { WebLanguage } from './web-language.ts';
 
 /** The reasons for which a sign-in lets a person not in. */
@@ -46,21 +46,22 @@ export function signedOutPage(language: WebLanguage, again: string): string {
   return entryPage(language, signedOut.title, html`<p>${signedOut.what}</p><p>${link(again, buttons.signIn)}</p>`);
 }
 
-/** A form that came after the end of its session, for a page that holds it until the person is signed in again. */
-export type HeldForm = { readonly action: string; readonly typed: SentForm['typed'] };
-
 /**
  * Returns the page for a form that came after the end of its session. It comes back after the sign-in; `held`: from this page,
  * because it is too large for a cookie.
  */
 export function endedPage(language: WebLanguage, again: string, held: HeldForm | undefined): string {
-  const { ended, buttons } = language.texts;
+  const {
+    ended,
+    buttons,
+    held: { back },
+  } = language.texts;
   const words = say(ended.what, { kept: held ? ended.lost : ended.kept });
   if (!held) return entryPage(language, ended.title, html`<p>${words}</p><p>${link(again, buttons.again)}</p>`);
-  const inputs = Object.entries(held.typed).flatMap(([name, values]) =>
-    [values].flat().map((value) => html`<input type="hidden" name="${name}" value="${value}">`),
-  );
-  const form = html`<form method="post" action="${held.action}">${inputs}<button>${ended.back}</button></form>`;
   const signIn = html`<a class="button" target="_blank" rel="noopener" href="${again}">${buttons.again}</a>`;
-  return entryPage(language, ended.title, html`<p>${words}</p><div class="acts">${signIn}${form}</div>`);
+  return entryPage(
+    language,
+    ended.title,
+    html`<p>${words}</p><div class="acts">${signIn}${heldForm(held, back)}</div>`,
+  );
 }

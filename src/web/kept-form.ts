@@ -1,7 +1,9 @@
 // A form that came after the end of its session: the browser keeps it in a signed cookie until the person has signed in
 // again. It is shown then as it was filled, and sent only when its button is pressed once more.
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Database } from '../store/database/pool.ts';
 import { signingKey } from '../store/tenants/invitations.ts';
+import type { Answers } from './answers.ts';
 import { markOf } from './html.ts';
 import { readFacts, signFacts } from './links.ts';
 import type { Asked, Audited, Done, SentForm } from './page.ts';
@@ -9,17 +11,10 @@ import type { Asked, Audited, Done, SentForm } from './page.ts';
 type Kept = { readonly path: string; readonly typed: SentForm['typed'] };
 
 /** The time for which a form is kept, in milliseconds. */
-export const keptMs = 15 * 60_000;
+const keptMs = 15 * 60_000;
 
 // Browsers keep a cookie of up to 4,096 bytes, name and attributes included.
 const largest = 3_800;
-
-/** Returns what was typed, without the token. */
-export function typedOf(given: Readonly<Record<string, unknown>>): SentForm['typed'] {
-  const isTyped = (value: unknown) => [value].flat().every((one) => typeof one === 'string');
-  const sent = Object.entries(given).filter(([name, value]) => name !== '_token' && isTyped(value));
-  return Object.fromEntries(sent as [string, string | readonly string[]][]);
-}
 
 /** A form that comes back to its page: with which status, and which outcome the audit has. */
 type ComingBack = {
@@ -44,10 +39,27 @@ export function comesBack(done: Exclude<Done, { to: string }>, typed: SentForm['
   return conflict ? { outcome: 'conflict', status: 409, form } : { outcome: 'refused', status: 422, form };
 }
 
-/** Returns the cookie that keeps a form of the page at `path`; undefined for one that is too large. */
-export async function keepForm(database: Database, { path, typed }: Kept): Promise<string | undefined> {
-  const kept = signFacts(await signingKey(database), 'form', { path, typed }, new Date(Date.now() + keptMs));
-  return kept.length <= largest ? kept : undefined;
+/** Keeps forms in a cookie of the browser. */
+export type FormKeeper = {
+  /** Keeps a form of the page at `path`. Returns whether it is small enough. */
+  keep(reply: FastifyReply, form: Kept): Promise<boolean>;
+  cookieOf(request: FastifyRequest): string | undefined;
+  forget(reply: FastifyReply): void;
+};
+
+/** Returns the keeper of forms in the cookie of this name. */
+export function formKeeper(database: Database, name: string, { cookie }: Pick<Answers, 'cookie'>): FormKeeper {
+  return {
+    keep: async (reply, { path, typed }) => {
+      const ends = new Date(Date.now() + keptMs);
+      const kept = signFacts(await signingKey(database), 'form', { path, typed }, ends);
+      if (kept.length > largest) return false;
+      reply.setCookie(name, kept, { ...cookie, maxAge: keptMs / 1000 });
+      return true;
+    },
+    cookieOf: ({ cookies }) => cookies[name],
+    forget: (reply) => void reply.clearCookie(name, cookie),
+  };
 }
 
 /**

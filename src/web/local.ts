@@ -44,9 +44,9 @@ export type LocalPerson = { readonly tenantId: string; readonly objectId: string
  */
 export function localEntrance(database: Database, entry: LocalEntry, actor: string, person?: LocalPerson): Entrance {
   let threshold: Threshold | undefined;
-  const refuse = (reply: FastifyReply) => {
+  const tell = (reply: FastifyReply, telling: Parameters<Threshold['tell']>[2]) => {
     if (!threshold) throw new Error('the entrance is not registered');
-    return threshold.tell(reply, 401, tellings.openTheAddress);
+    return threshold.tell(reply, 401, telling);
   };
   const line = { actor, role: 'ops_act', via: 'web' } as const;
   return {
@@ -63,12 +63,12 @@ export function localEntrance(database: Database, entry: LocalEntry, actor: stri
         return given.open(reply, cookie, '/');
       });
     },
-    ask: (_request, reply) => refuse(reply),
-    askAgain: (_request, reply) => refuse(reply),
+    ask: (_request, reply) => tell(reply, tellings.openTheAddress),
+    // The address that is printed leads to the start, and the form waits in its page.
+    askAgain: (_request, reply, _to, form) =>
+      tell(reply, (language) => tellings.openTheAddressAndComeBack(language, form)),
     left: '/',
-    leave: async (cookie, _viewer, reference) => {
-      await endSession(database, hashOfCookie(cookie));
-      await writeAudit(database, [{ ...line, act: 'sign_out', reference }]);
-    },
+    leave: (cookie, _viewer, reference) =>
+      endSession(database, hashOfCookie(cookie), { ...line, act: 'sign_out', reference }),
   };
 }

@@ -199,7 +199,7 @@ export function page<Fields extends Shape, Data>(description: {
         if (data === undefined) return undefined;
         return { view, content: render(data, view), audited: audit?.(data, view) ?? [] };
       }),
-    empty: (asked) => viewOf(asked, parseQuery(query, asked.given), new Date()),
+    empty: (asked) => viewOf(asked, parseQuery(query, asked.form ? {} : asked.given), new Date()),
   };
 }
 

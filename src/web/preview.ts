@@ -37,24 +37,37 @@ export function previewPolicy(images: readonly string[]): string {
   ].join('; ');
 }
 
+/** A preview of a form: what shows it, and the link that leads there where it stands below the fields. */
+export type PreviewPanel = { readonly details: Html; readonly link: Html };
+
 /**
- * Returns the part of a form that shows a preview in a frame. It stands before the fields: on a phone it is closed above them,
- * on a wide window it is beside them and always open. `shown`: the address of the stored state, `path`: the route that takes
- * the form. Without `lead` the form is not taken.
+ * Returns the part of a form that shows a preview in a frame. `shown`: the address of the stored state, `path`: the route that
+ * takes the form. Without `lead` the form is not taken.
  */
-export function previewDetails(
+export function previewPanelOf(
   view: View<unknown>,
   panel: { title: string; show: string; lead: string | undefined; shown: string; path: string; more?: string },
-): Html {
+): PreviewPanel {
   const { title, show, lead, shown, path, more } = panel;
   const form =
     lead === undefined
       ? nothing
       : html`<p class="under">${lead}</p>
 <div class="acts"><button formaction="${view.href(path)}" formtarget="preview" formnovalidate>${show}</button></div>`;
-  return html`<details class="${more === undefined ? '' : `${more} `}preview"><summary>${title}</summary>
+  return {
+    details: html`<details class="${more === undefined ? '' : `${more} `}preview" id="preview-panel"><summary>${title}</summary>
 <p class="named">${title}</p>${form}
-<iframe name="preview" title="${title}" src="${shown}" sandbox loading="lazy"></iframe></details>`;
+<iframe name="preview" title="${title}" src="${shown}" sandbox loading="lazy"></iframe></details>`,
+    link: html`<p class="to-preview"><a href="#preview-panel">${title}</a></p>`,
+  };
+}
+
+/**
+ * Returns the fields of a form and its preview. The fields come first, for the keyboard too: on a phone the preview is closed
+ * below them, on a wide window it is beside them and always open.
+ */
+export function besidePreview(fields: Html, panel: PreviewPanel | undefined): Html {
+  return html`${panel?.link ?? nothing}<div>${fields}</div>${panel?.details ?? nothing}`;
 }
 
 // A link would open a window, which the sandbox refuses: the frame stays where it is.

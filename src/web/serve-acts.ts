@@ -2,32 +2,26 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { asGuid } from '../rules/decode.ts';
 import type { Database } from '../store/database/pool.ts';
-import { mayUse, pathOf, type Route, type Viewer, wantsReason } from './access.ts';
+import { mayUse, pathOf, wantsReason } from './access.ts';
 import type { Answers } from './answers.ts';
-import type { Download } from './download.ts';
 import type { Entrance } from './entrance.ts';
+import { backField, typedOf } from './held-form.ts';
 import { markOf } from './html.ts';
-import { comesBack, keepForm, keptMs, typedOf } from './kept-form.ts';
+import { comesBack, type FormKeeper } from './kept-form.ts';
 import type { Action, Asked, Audited, Page, SentForm } from './page.ts';
 import { bodyOf, isOwnPage } from './part.ts';
-import { giveReason, giving, wayBack } from './reason.ts';
 import { auditAsked, auditRefusal } from './request-audit.ts';
-import { hashOfCookie } from './session.ts';
+import type { reasonsOf } from './serve-reason.ts';
+import type { Found } from './session.ts';
 import { tellings } from './tellings.ts';
-
-/** A browser with a session. */
-export type Found = { readonly viewer: Viewer; readonly cookie: string };
 
 export type ActsOptions = {
   readonly database: Database;
   readonly answers: Answers;
   /** The origin of the public address. */
   readonly origin: string;
-  /** The name of the session's cookie. */
-  readonly cookie: string;
   readonly entrance: Entrance;
-  readonly find: (request: FastifyRequest) => Promise<Found | undefined>;
-  readonly askedOf: (request: FastifyRequest, route: Route, found: Found) => Asked | undefined;
+  readonly forms: FormKeeper;
   readonly showPage: (
     request: FastifyRequest,
     reply: FastifyReply,
@@ -35,29 +29,12 @@ export type ActsOptions = {
     asked: Asked,
     status?: number,
   ) => Promise<FastifyReply>;
-  readonly askReason: (
-    reply: FastifyReply,
-    one: Page | Download,
-    asked: Asked,
-    to: string,
-    status?: number,
-  ) => Promise<FastifyReply>;
+  readonly askBeforeForm: ReturnType<typeof reasonsOf>['askBeforeForm'];
 };
 
 /** Returns what the server does with a form that was sent. */
-export function actsOf({
-  database,
-  answers,
-  origin,
-  entrance,
-  find,
-  askedOf,
-  showPage,
-  askReason,
-  cookie,
-}: ActsOptions) {
-  const { cookie: setCookie, tell, notFound, redirect, lead } = answers;
-  const formCookie = `${cookie}-form`;
+export function actsOf({ database, answers, origin, entrance, forms, showPage, askBeforeForm }: ActsOptions) {
+  const { tell, notFound, redirect } = answers;
   const audit = ({ id }: FastifyRequest, asked: Asked, lines: readonly Audited[]) =>
     auditAsked(database, id, asked, lines);
 
@@ -81,8 +58,7 @@ export function actsOf({
     const { again } = action;
     if (wantsReason(again, action.route, asked)) {
       await told('reason_wanted');
-      const path = pathOf(again.route, asked.params);
-      return askReason(reply, again, { ...asked, route: again.route, path, given: {} }, path, 422);
+      return askBeforeForm(request, reply, again, asked, forms);
     }
     const done = await action.act(asked).catch(async (error: unknown) => {
       await told('failed');
@@ -106,18 +82,14 @@ export function actsOf({
    * sent by a press of its button: it may have stayed open in another tab.
    */
   async function answerForeign(request: FastifyRequest, reply: FastifyReply, { again }: Action, asked: Asked) {
-    const { _of: of } = bodyOf(request);
+    const { _of: of, [backField]: held } = bodyOf(request);
     if (!isOwnPage(request, origin) || of !== markOf(asked.viewer)) return tell(reply, 403, tellings.notFromHere);
-    const typed = typedOf(asked.given);
-    const path = pathOf(again.route, asked.params);
     if (!mayUse(asked.viewer, again.route, asked.params.tenant)) return notFound(reply);
-    if (wantsReason(again, again.route, asked)) {
-      // The reason comes first, and the form after it.
-      await keepInBrowser(reply, { path, typed });
-      return askReason(reply, again, { ...asked, route: again.route, path, given: {} }, path, 422);
-    }
-    const problems = [{ message: asked.language.texts.forms.sessionEnded }];
-    return showAgain(request, reply, again, asked, { typed, problems }, 422);
+    // The reason comes first, and the form after it.
+    if (wantsReason(again, again.route, asked)) return askBeforeForm(request, reply, again, asked, forms);
+    const { sessionEnded, back } = asked.language.texts.forms;
+    const problems = [{ message: held === undefined ? sessionEnded : back }];
+    return showAgain(request, reply, again, asked, { typed: typedOf(asked.given), problems }, 422);
   }
 
   function showAgain(
@@ -133,38 +105,15 @@ export function actsOf({
     return showPage(request, reply, again, { ...asked, route: again.route, path, form }, status);
   }
 
-  async function keepInBrowser(reply: FastifyReply, form: Parameters<typeof keepForm>[1]): Promise<boolean> {
-    const kept = await keepForm(database, form);
-    if (kept !== undefined) reply.setCookie(formCookie, kept, { ...setCookie, maxAge: keptMs / 1000 });
-    return kept !== undefined;
-  }
-
   /** Answers a form without a session: it comes back after the sign-in. */
   async function askAgain(request: FastifyRequest, reply: FastifyReply, { again }: Action) {
     // A page of elsewhere must not fill a form of ours, which the person would then send.
     if (!isOwnPage(request, origin)) return tell(reply, 403, tellings.notFromHere);
     const path = pathOf(again.route, request.params as Record<string, string>);
     const typed = typedOf(bodyOf(request));
-    const isKept = await keepInBrowser(reply, { path, typed });
-    return entrance.askAgain(request, reply, path, isKept ? undefined : { action: request.url, typed });
+    const isKept = await forms.keep(reply, { path, typed });
+    return entrance.askAgain(request, reply, path, { action: request.url, typed }, isKept);
   }
 
-  /** Takes the reason for which the vendor's people look at people of a tenant. */
-  async function takeReason(request: FastifyRequest, reply: FastifyReply) {
-    const found = await find(request);
-    const { tenant = '' } = request.params as Record<string, string>;
-    if (!found) return entrance.ask(request, reply, wayBack(bodyOf(request).to, asGuid(tenant)));
-    const asked = askedOf(request, giving.route, found);
-    if (!asked) return refuse(request, reply, giving, found);
-    const told = (outcome: string, reason?: string) =>
-      audit(request, asked, [{ act: giving.audit, detail: { outcome, reason } }]);
-    if (!isFromPage(request, asked.token)) {
-      await told('not_from_this_page');
-      return tell(reply, 403, tellings.notFromHere);
-    }
-    const back = await giveReason(asked, hashOfCookie(found.cookie), told);
-    return back === undefined ? notFound(reply) : lead(reply, back);
-  }
-
-  return { isFromPage, refuse, runAction, askAgain, takeReason };
+  return { isFromPage, refuse, runAction, askAgain };
 }

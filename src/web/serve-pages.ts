@@ -5,27 +5,30 @@ import type { Log } from '../logger.ts';
 import { asGuid } from '../rules/decode.ts';
 import type { Database } from '../store/database/pool.ts';
 import { TooSlow } from '../store/database/reading.ts';
-import { tenantName } from '../store/web/sessions.ts';
 import { mayUse, type Route, type Viewer, wantsReason } from './access.ts';
+import { actMs } from './act-time.ts';
 import { answerErrors } from './answer-errors.ts';
 import { answersOf } from './answers.ts';
 import type { Download } from './download.ts';
 import type { Entrance } from './entrance.ts';
-import { keptForm } from './kept-form.ts';
+import { heldOf } from './held-form.ts';
+import { formKeeper, keptForm } from './kept-form.ts';
 import type { News } from './news-question.ts';
 import type { Action, Asked, Audited, Content, Page, SendTest, View } from './page.ts';
-import { bodyOf, type Part, tooMany } from './part.ts';
+import { bodyOf, isOwnPage, type Part, tooMany } from './part.ts';
 import type { Picture } from './picture.ts';
 import type { Preview } from './preview.ts';
 import { giving } from './reason.ts';
 import { auditAsked, auditRefusal } from './request-audit.ts';
-import { actsOf, type Found } from './serve-acts.ts';
+import { actsOf } from './serve-acts.ts';
 import { serveIcon } from './serve-icon.ts';
+import { serveLeave } from './serve-leave.ts';
 import { answerNews, serveNewsScript } from './serve-news.ts';
 import { answerPicture } from './serve-picture.ts';
 import { answerPreview, tellInFrame } from './serve-preview.ts';
-import { tokenOfForms, viewerOf } from './session.ts';
-import { reasonForm, tellings } from './tellings.ts';
+import { reasonsOf } from './serve-reason.ts';
+import { type Found, tokenOfForms, viewerOf } from './session.ts';
+import { tellings } from './tellings.ts';
 import { chosenTag, languageCookie, type WebLanguage } from './web-language.ts';
 
 export type PagesOptions = {
@@ -52,6 +55,8 @@ export type PagesOptions = {
   readonly sendTest?: SendTest | undefined;
   /** Set where an operator looks as a person, for `--local --as`. */
   readonly standing?: Viewer['standing'];
+  /** The time of a statement of a sign-out and of a reason, in milliseconds; that of acts unless it says otherwise. */
+  readonly statementMs?: number;
   /** The only header Host that is answered, for `--local`. */
   readonly onlyHost?: string;
 };
@@ -67,12 +72,12 @@ const languageMs = 365 * 24 * 3_600_000;
 
 /** Returns the part of the web that serves these pages. */
 export function pagesPart(options: PagesOptions): Part {
-  const { database, log, frame, entrance, onlyHost, consentUrl } = options;
+  const { database, log, frame, entrance, onlyHost, consentUrl, statementMs: ms = actMs } = options;
   const { origin } = new URL(options.url);
   const answers = answersOf(options.url, options.languages);
   const { base, headers, cookie: setCookie, speaks, send, tell, notFound, lead, redirect } = answers;
   const served = new Set(options.pages.map(({ route }) => route));
-  const formCookie = `${options.cookie}-form`;
+  const forms = formKeeper(database, `${options.cookie}-form`, answers);
   const isPage = ({ method, routeOptions: { url } }: FastifyRequest) =>
     (method === 'GET' && (url === `${base}/` || url === `${base}/enter`)) ||
     options.pages.some(({ kind, route }) => kind === 'page' && `${method} ${url}` === route.replace(' ', ` ${base}`));
@@ -106,11 +111,20 @@ export function pagesPart(options: PagesOptions): Part {
   const audit = ({ id }: FastifyRequest, asked: Asked, lines: readonly Audited[]) =>
     auditAsked(database, id, asked, lines);
 
-  async function showPage(request: FastifyRequest, reply: FastifyReply, page: Page, asked: Asked, status = 200) {
+  /** Shows a page, and in it the form of `asked`, if there is one. `onShown`: the form needs no other way back. */
+  async function showPage(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    page: Page,
+    asked: Asked,
+    status = 200,
+    onShown = () => {},
+  ) {
     return guarded(request, reply, page, asked, async () => {
       const shown = await page.show(asked);
       if (!shown) return notFound(reply);
       if (shown.audited.length > 0) await audit(request, asked, shown.audited);
+      onShown();
       return send(reply, status, frame(shown.view, shown.content));
     });
   }
@@ -127,15 +141,6 @@ export function pagesPart(options: PagesOptions): Part {
     });
   }
 
-  async function askReason(reply: FastifyReply, one: Page | Download, asked: Asked, to: string, status = 200) {
-    const view = one.empty(asked);
-    const tenantId = asked.params.tenant ?? '';
-    const name = await tenantName(database, tenantId);
-    return name === undefined
-      ? notFound(reply)
-      : send(reply, status, frame(view, reasonForm(view, { tenantId, name }, to)));
-  }
-
   /** Asks for a reason first where one is wanted, and says so when a statement takes too long. */
   async function guarded(
     request: FastifyRequest,
@@ -144,33 +149,38 @@ export function pagesPart(options: PagesOptions): Part {
     asked: Asked,
     answer: () => Promise<FastifyReply>,
   ): Promise<FastifyReply> {
-    if (wantsReason(one, one.route, asked)) return askReason(reply, one, asked, request.url.slice(base.length));
+    if (wantsReason(one, one.route, asked))
+      return reasons.askReason(request, reply, one, asked, request.url.slice(base.length));
     try {
       return await answer();
     } catch (error) {
       if (!(error instanceof TooSlow)) throw error;
       log.warn({ route: one.route, reference: request.id }, 'a page took too long');
       const view = one.empty(asked);
-      return send(reply, 503, frame(view, tellings.tooSlow(view)));
+      return send(reply, 503, frame(view, tellings.tooSlow(view, request.method === 'POST' ? request.url : undefined)));
     }
   }
 
-  const { isFromPage, refuse, runAction, askAgain, takeReason } = actsOf({
-    ...{ database, answers, origin, cookie: options.cookie, entrance, find, askedOf, showPage, askReason },
+  const reasons = reasonsOf({
+    ...{ database, answers, origin, entrance, frame, ms, find, askedOf },
+    keeper: formKeeper(database, `${options.cookie}-reason`, answers),
+  });
+  const { askBeforeForm } = reasons;
+  const { isFromPage, refuse, runAction, askAgain } = actsOf({
+    ...{ database, answers, origin, entrance, forms, showPage, askBeforeForm },
   });
 
   /** Shows a page, and in it the form that was kept when its session had ended. */
   async function showWithForm(request: FastifyRequest, reply: FastifyReply, page: Page, asked: Asked) {
-    const cookie = request.cookies[formCookie];
+    const cookie = forms.cookieOf(request);
     const form = cookie === undefined ? undefined : await keptForm(asked, cookie);
     if (form === 'of another person') {
-      reply.clearCookie(formCookie, setCookie);
+      forms.forget(reply);
       return showPage(request, reply, page, asked);
     }
     // The question for a reason comes first, and the form after it.
     if (!form || wantsReason(page, page.route, asked)) return showPage(request, reply, page, asked);
-    reply.clearCookie(formCookie, setCookie);
-    return showPage(request, reply, page, { ...asked, form });
+    return showPage(request, reply, page, { ...asked, form }, 200, () => forms.forget(reply));
   }
 
   async function register(app: FastifyInstance): Promise<void> {
@@ -202,7 +212,8 @@ export function pagesPart(options: PagesOptions): Part {
       if (onlyHost === undefined || request.headers.host === onlyHost) return undefined;
       return reply.status(421).type('text/plain').send(`this is ${onlyHost}\n`);
     });
-    app.setErrorHandler(answerErrors({ log, tell, isPage }));
+    const heldIn = (request: FastifyRequest) => (isOwnPage(request, origin) ? heldOf(request) : undefined);
+    app.setErrorHandler(answerErrors({ log, tell, isPage, heldIn }));
 
     await entrance.register(app, {
       open: (reply, cookie, to) => lead(reply.setCookie(options.cookie, cookie, setCookie), to),
@@ -211,23 +222,14 @@ export function pagesPart(options: PagesOptions): Part {
       send,
       start: options.start,
     });
-    app.post('/leave', async (request, reply) => {
-      const found = await find(request);
-      if (!found) return lead(reply, entrance.left);
-      if (!isFromPage(request, tokenOfForms(found.cookie))) {
-        await auditRefusal(database, request, found.viewer, { act: 'sign_out', outcome: 'not_from_this_page' });
-        return tell(reply, 403, tellings.notFromHere);
-      }
-      await entrance.leave(found.cookie, found.viewer, request.id);
-      return lead(reply.clearCookie(options.cookie, setCookie), entrance.left);
-    });
+    app.post('/leave', serveLeave({ database, answers, origin, entrance, cookie: options.cookie, ms, find }));
     app.get('/', async (request, reply) => {
       const found = await find(request);
       if (!found) return entrance.ask(request, reply);
       const start = options.start(found.viewer);
       return start === undefined ? notFound(reply) : redirect(reply, start);
     });
-    app.post(giving.path, (request, reply) => takeReason(request, reply));
+    app.post(giving.path, reasons.takeReason);
     serveNewsScript(app, headers);
     serveIcon(app, headers);
     for (const one of options.pages) {

@@ -5,6 +5,9 @@ import type { Database } from '../store/database/pool.ts';
 import { type FoundSession, findSession, type NewSession, openSession } from '../store/web/sessions.ts';
 import type { Viewer } from './access.ts';
 
+/** A browser with a session. */
+export type Found = { readonly viewer: Viewer; readonly cookie: string };
+
 /** Returns a random value for a cookie: 256 bits that nothing tells. */
 export const newCookie = () => randomBytes(32).toString('base64url');
 

@@ -194,15 +194,13 @@ export function signInEntrance(options: SignInOptions): Entrance {
       });
     },
     ask: (request, reply, to = request.url.slice(base.length)) => reply.redirect(enterAt(to), 303),
-    askAgain: (request, reply, to, held) =>
-      sendPage(reply, 401, endedPage(languageOf(options.languages, request), enterAt(to), held)),
+    askAgain: (request, reply, to, form, isKept) =>
+      sendPage(reply, 401, endedPage(languageOf(options.languages, request), enterAt(to), isKept ? undefined : form)),
     left: '/left',
     leave: async (value, viewer: Viewer, reference) => {
-      await endSession(database, hashOfCookie(value));
       const { actor, tenantId, roles } = viewer;
-      await writeAudit(database, [
-        { actor, tenantId, via: 'web', role: roles[0] ?? 'none', act: 'sign_out', reference },
-      ]);
+      const line = { actor, tenantId, via: 'web', role: roles[0] ?? 'none', act: 'sign_out', reference } as const;
+      await endSession(database, hashOfCookie(value), line);
     },
   };
 }

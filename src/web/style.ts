@@ -63,7 +63,7 @@ span.photo, img.photo { display: grid; place-items: center; width: 4.5rem; heigh
 .search { display: flex; flex-wrap: wrap; gap: var(--s2); margin: var(--s4) 0 var(--s3); align-items: end; }
 .search label { font-size: var(--small); color: var(--soft); display: grid; gap: var(--s1); }
 .search input { min-width: 12rem; font-size: var(--text); color: var(--ink); }
-.search :is(input, button) { min-height: 2.6rem; }
+.search :is(input, button, .button) { min-height: 2.6rem; }
 .search input[type=search] { min-width: 18rem; }
 .scroll + .crumb { margin-top: var(--s3); }
 #reason { width: 30rem; max-width: 100%; }
@@ -90,6 +90,8 @@ input.wide { width: 100%; }
 .pair input { width: auto; flex: 1 1 9rem; }
 fieldset { border: 1px solid var(--line); border-radius: var(--round); margin: 0 0 var(--s4); min-width: 0; }
 legend { font-weight: 600; padding: 0 var(--s2); }
+.targets:not(:has([value=group]:checked)) .field:has(#group), .targets:not(:has([value=people]:checked)) .field:has(#people),
+.targets:not(:has([value=field]:checked)) .field:has(#field, #values) { display: none; }
 td select { max-width: 100%; }
 pre { overflow-x: auto; font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; margin: var(--s3) 0 0; }
 textarea { resize: vertical; }
@@ -101,6 +103,8 @@ textarea { resize: vertical; }
 .field .problem { grid-column: 2; color: var(--bad); font-weight: 600; margin: 0; }
 .field dt { color: var(--soft); }
 .field dd { margin: 0; overflow-wrap: anywhere; }
+.field dd + dd { grid-column: -2; }
+.typed dd { white-space: pre-wrap; }
 .field:first-of-type { border-top: 0; }
 .under button.quiet { padding: 0 .2rem; margin: 0 -.2rem; font-size: inherit; text-align: left; }
 dl.fields { margin: 0; }
@@ -122,13 +126,15 @@ main.portal > .photo ~ :is(h1, .lead) { display: flow-root; }
 .preview .named { display: none; }
 .preview .under { color: var(--soft); font-size: var(--small); margin: 0; }
 .preview iframe { display: block; width: 100%; height: 26rem; resize: vertical; background: #ffffff; border: 1px solid var(--edge); border-radius: 6px; }
-form > .preview { margin-bottom: var(--s4); }
-form > .preview + div { min-width: 0; }
+form > .preview { scroll-margin-top: var(--s4); }
+form:has(> .preview) > div { min-width: 0; }
+.to-preview { margin: 0 0 var(--s2); }
 @media (min-width: 68rem) { @supports selector(::details-content) {
   main.portal:has(form > .preview) { max-width: 76rem; }
-  form:has(> .preview) { display: grid; gap: 0 var(--s6); grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); reading-flow: grid-columns; }
+  form:has(> .preview) { display: grid; gap: 0 var(--s6); grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); }
   form > .preview { grid-area: 1 / 2; position: sticky; top: var(--s4); align-self: start; margin: 0; }
-  form > .preview + div { grid-area: 1 / 1; }
+  form:has(> .preview) > div { grid-area: 1 / 1; }
+  .to-preview { display: none; }
   .preview::details-content { content-visibility: visible; display: block; block-size: auto; }
   .preview summary { display: none; }
   .preview .named { display: block; font-weight: 600; margin: 0; padding: calc(var(--s3) + .4rem) 0 var(--s2); } } }
@@ -149,19 +155,19 @@ tbody th { font-weight: 500; }
 td.n, th.n { text-align: right; }
 thead a { color: inherit; display: inline-block; padding: .2rem 0; margin: -.2rem 0; }
 th[aria-sort] a { color: var(--ink); }
-th[aria-sort=ascending] a::after { content: " ↑" / ""; }
-th[aria-sort=descending] a::after { content: " ↓" / ""; }
+th[aria-sort=ascending] a::after { content: " ↑"; content: " ↑" / ""; }
+th[aria-sort=descending] a::after { content: " ↓"; content: " ↓" / ""; }
 td, th, .empty, .lead, .error, .need p { overflow-wrap: anywhere; }
 td, th, h1, h2, p, li, a { unicode-bidi: isolate; }
 td.n, td time, th time { white-space: nowrap; }
 @media (min-width: 44.01rem) { td .whole, th .whole { white-space: nowrap; } }
 small.note { max-width: 22rem; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: var(--small); }
-.state::before { content: "●"; margin-right: .4em; color: var(--good); }
-.state.done::before { content: "✓"; }
-.state.held::before { content: "▲"; color: var(--warn); }
-.state.fail::before { content: "■"; color: var(--bad); }
-.state.off::before { content: "○"; color: var(--idle); }
+.state::before { content: "●"; content: "●" / ""; margin-right: .4em; color: var(--good); }
+.state.done::before { content: "✓"; content: "✓" / ""; }
+.state.held::before { content: "▲"; content: "▲" / ""; color: var(--warn); }
+.state.fail::before { content: "■"; content: "■" / ""; color: var(--bad); }
+.state.off::before { content: "○"; content: "○" / ""; color: var(--idle); }
 .news { position: sticky; bottom: 0; max-width: 76rem; margin: 0 auto; padding: var(--s3) var(--s5); background: var(--paper);
   border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: var(--round) var(--round) 0 0; }
 .news:empty { padding: 0; border: 0; }
@@ -185,7 +191,10 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   dl.both dt { font-size: var(--small); }
   dl.both dd + dt { margin-top: var(--s2); }
   dl.both button { padding-left: 0; text-align: left; }
-  .search, .search label, .search input { width: 100%; }
+  .search { width: 100%; }
+  .search label { flex: 1 1 7.5rem; min-width: 0; }
+  .search label:has([type=date]) { flex-basis: 9rem; }
+  .search label :is(input, input[type=search]) { width: 100%; min-width: 0; }
   .axis { flex-wrap: wrap; gap: var(--s1) var(--s4); }
   .axis span:nth-child(2) { order: 1; flex-basis: 100%; }
   table.cards caption { display: block; }
@@ -200,7 +209,7 @@ input, select, textarea { font: inherit; color: inherit; background: var(--paper
   table.cards th, table.cards td { display: flow-root; border: 0; padding: .15rem 0 .15rem 7.5rem; text-align: left; }
   table.cards td.blank { display: none; }
   table.cards tbody th { font-size: 1rem; padding-left: 0; }
-  table.cards td::before { content: attr(data-label); float: left; width: 7rem; margin-left: -7.5rem; line-height: 1.75; color: var(--soft); font-size: var(--small); }
+  table.cards td::before { content: attr(data-label); content: attr(data-label) / ""; float: left; width: 7rem; margin-left: -7.5rem; line-height: 1.75; color: var(--soft); font-size: var(--small); }
 }
 @media (forced-colors: active) { header.top nav a[aria-current], .tabs a[aria-current], .filters a[aria-current] { outline: 2px solid; } svg.chart rect { fill: CanvasText; } }
 `;

@@ -72,6 +72,10 @@ export const keptInputs = (values: Query): Html =>
     value === undefined ? nothing : html`<input type="hidden" name="${name}" value="${String(value)}">`,
   )}`;
 
+/** Returns the way from what a search has found back to the list, with its filters; nothing without a search. */
+export const clearSearch = (view: Links, q: string | undefined): Html =>
+  q === undefined ? nothing : html`<a class="button" href="${view.here({ q: undefined, after: undefined })}">Clear</a>`;
+
 /** An address that has no room breaks behind its @, and not within a word. */
 function breakable(cell: Html | string | number): Html | string | number {
   const [, name, host] = typeof cell === 'string' ? (/^([^\s@]+@)([^\s@]+)$/.exec(cell) ?? []) : [];

@@ -4,7 +4,7 @@ import { tenantWith } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 import { type OwnWeb, openWeb, ops, type WebBrowser } from '../support/web.ts';
 
-const people = 120;
+const people = 220;
 
 let web: OwnWeb;
 let tenant: string;
@@ -162,7 +162,7 @@ test('a head leads to its order and from it to the opposite, with the filters an
   ]);
   // A number and a time begin with the largest; a search by words has the order of how well they fit.
   expect((await headsOf('/console'))[1]).toEqual({ title: 'Fresh', sort: undefined, link: '/console?order=-fresh' });
-  expect(await headsOf(`${base}?q=P1&order=mail`)).toEqual([]);
+  expect(await headsOf(`${base}?q=P11&order=mail`)).toEqual([]);
   expect(text).toContain('<thead role="rowgroup"><tr role="row" data-label="Order by">');
   expect(text).toContain('<input type="hidden" name="order" value="-mail">');
 });
@@ -179,4 +179,36 @@ test('an order that there is not, and a position of another order, are no error'
   const after = /after=([\w-]+)/.exec(text)?.[1];
   for (const path of [`/console?order=fresh&after=${after}`, `/console?order=-fresh&after=${after}`])
     expect((await browser.get(path)).status).toBe(200);
+});
+
+test('a search keeps to the filters beside it, and to none without them', async () => {
+  const groups = `/console/t/${tenant}/groups`;
+  const kindsOf = async (path: string) =>
+    new Set([...(await browser.get(path)).text.matchAll(/data-label="Kind">([^<]*)/g)].map(([, kind]) => kind));
+  expect(await kindsOf(`${groups}?q=group`)).toEqual(new Set(['Security', 'Distribution']));
+  expect(await kindsOf(`${groups}?q=group&show=distribution`)).toEqual(new Set(['Distribution']));
+  expect((await browser.get(`${groups}?q=group&show=microsoft365`)).text).toContain('Nothing fits these filters.');
+  const list = `/console/t/${tenant}/people`;
+  // A search finds those who were removed too, and has a way back.
+  const [all, found] = [(await browser.get(list)).text, (await browser.get(`${list}?q=P11&field=department`)).text];
+  expect([all.includes('All that are live'), all.includes('>Clear</a>')]).toEqual([true, false]);
+  expect([found.includes('All that are live'), found.includes('All, removed ones too')]).toEqual([false, true]);
+  expect(found).toContain(`href="${list}?field=department">Clear</a>`);
+  // A search shows no further page, and says that there is more.
+  const note = 'More fits than is shown here.';
+  for (const [query, isCut] of [
+    ['q=P1&show=managed', true],
+    ['q=P1', true],
+    ['q=P11', false],
+    ['q=P11&show=managed', false],
+  ] as const)
+    expect([query, (await browser.get(`${list}?${query}`)).text.includes(note)]).toEqual([query, isCut]);
+  const odd = (await namesFrom(`${list}?q=P11&field=department&value=odd`)).map((name) => Number(name.slice(1)) % 2);
+  expect([odd.length > 3, new Set(odd)]).toEqual([true, new Set([1])]);
+  expect((await namesFrom(`${list}?q=P11`)).length).toBeGreaterThan(odd.length);
+  const removed = await browser.get(`${list}?q=P11&show=removed`);
+  expect([/role="rowheader"/.test(removed.text), removed.text.includes('Nothing fits these filters.')]).toEqual([
+    false,
+    true,
+  ]);
 });

@@ -158,14 +158,89 @@ test('each input of each page says its type, its keyboard and whether a browser 
     (route) => /^GET \/(console|me|team)/.test(route) && !route.endsWith('.csv'),
   );
   let inputs = 0;
+  let previews = 0;
   for (const route of pages) {
     const browser = route.startsWith('GET /console') ? operator : manager;
     const { text } = await browser.get(pathOf(route, own));
+    // A preview comes after the fields in the document too: not each browser orders the keyboard otherwise.
+    for (const [, after = ''] of text.matchAll(/<details class="[^"]*preview"([\s\S]*?)<\/form>/g)) {
+      previews += 1;
+      expect([route, /<(input(?! type="hidden")|textarea|select)\b/.test(after)]).toEqual([route, false]);
+    }
     inputs += text.match(/<(input(?! type="hidden")|textarea|select)\b/g)?.length ?? 0;
   }
-  expect([pages.length > 35, inputs > 100]).toEqual([true, true]);
+  expect([pages.length > 35, inputs > 100, previews > 0]).toEqual([true, true, true]);
   expect(
     inputFaults('<input id="a"><input type="text" inputmode="text"><textarea inputmode="text"></textarea><select>'),
   ).toHaveLength(4);
   expect(inputFaults('<input type="hidden"><input type="date" autocomplete="off"><input type="radio">')).toEqual([]);
+});
+
+const samples: Readonly<Record<string, string>> = {
+  ...{ q: 'a', field: 'department', value: 'Sales', act: 'person.viewed', actor: 'worker' },
+  ...{ since: '2026-01-01', until: '2026-12-31', at: '2026-06-01' },
+};
+const unescaped = (text: string) => text.replaceAll('&amp;', '&').replaceAll('&quot;', '"');
+
+/** Returns the forms that lead to the page itself, each with its values. */
+const searchesIn = (text: string, path: string): URLSearchParams[] =>
+  [...text.matchAll(/<form [^>]*method="get" action="([^"]*)">([\s\S]*?)<\/form>/g)].flatMap(
+    ([, action, content = '']) =>
+      action === path
+        ? [
+            new URLSearchParams(
+              [...content.matchAll(/<input [^>]*>/g)].map(([tag]): [string, string] => [
+                / name="([^"]*)"/.exec(tag)?.[1] ?? '',
+                unescaped(/ value="([^"]*)"/.exec(tag)?.[1] ?? ''),
+              ]),
+            ),
+          ]
+        : [],
+  );
+
+/** Returns the addresses of the page itself that filters and heads of columns lead to. */
+const filtersIn = (text: string, path: string): URLSearchParams[] =>
+  [...text.matchAll(/<(?:div class="filters"|thead)[\s\S]*?<\/(?:div|thead)>/g)].flatMap(([part]) =>
+    [...part.matchAll(/ href="([^"?]*)(?:\?([^"]*))?"/g)].flatMap(([, to, query = '']) =>
+      to === path ? [new URLSearchParams(unescaped(query))] : [],
+    ),
+  );
+
+test('a search, a filter and an order keep the others, on each page that has one', async () => {
+  const { tenant: tenantId = '' } = own;
+  const [operator, manager] = [await web.browser(ops('act')), await web.browser({ tenantId, ...person(7) })];
+  await operator.post(`/console/t/${tenantId}/reason`, { reason: 'a test', to: '/console' });
+  const wrong: string[] = [];
+  const walked = new Map<string, string>();
+  for (const route of (Object.keys(access) as Route[]).filter((one) => /^GET \/(console|team)/.test(one))) {
+    const browser = route.startsWith('GET /console') ? operator : manager;
+    const path = pathOf(route, own);
+    // A list of few people has its search once there is one; what a search finds has no order.
+    const first = [await browser.get(path), await browser.get(`${path}?q=a`)];
+    const all: Record<string, string> = {};
+    for (const { text } of first) {
+      for (const link of filtersIn(text, path)) for (const [name, value] of link) all[name] ??= value;
+      for (const form of searchesIn(text, path)) for (const [name] of form) all[name] ??= samples[name] ?? 'no sample';
+    }
+    if (Object.keys(all).length === 0) continue;
+    walked.set(route, Object.keys(all).toSorted().join(' '));
+    const { text } = await browser.get(`${path}?${new URLSearchParams(all)}`);
+    for (const form of searchesIn(text, path))
+      for (const [name, value] of Object.entries(all))
+        if (form.get(name) !== value) wrong.push(`${route}: the form with ${[...form.keys()]} loses ${name}`);
+    for (const link of filtersIn(text, path)) {
+      const lost = Object.entries(all).filter(([name, value]) => (link.get(name) ?? '') !== value);
+      if (lost.length > 1) wrong.push(`${route}: ${link} loses ${lost.map(([name]) => name)}`);
+    }
+  }
+  expect(Object.fromEntries(walked)).toMatchObject({
+    'GET /console': 'order q show',
+    'GET /console/t/:tenant/people': 'field order q show value',
+    'GET /console/t/:tenant/groups': 'order q show',
+    'GET /console/t/:tenant/audit': 'act actor kind since until',
+    'GET /console/audit': 'act actor kind since until',
+    'GET /console/t/:tenant/changes': 'actor kind since until',
+    'GET /team': 'order q',
+  });
+  expect(wrong).toEqual([]);
 });

@@ -45,9 +45,12 @@ export type OwnWeb = Web & { readonly store: Store };
 export const cookieName = 'entra-sync-test';
 
 /** Starts the web over a database of its own, with these pages or those of the console. */
-export async function openWeb(pages: PagesOptions['pages'] = consolePages): Promise<OwnWeb> {
+export async function openWeb(
+  pages: PagesOptions['pages'] = consolePages,
+  more: Partial<PagesOptions> = {},
+): Promise<OwnWeb> {
   const store = await openStore();
-  const web = await serveOn(store.database, pages);
+  const web = await serveOn(store.database, pages, more);
   return {
     ...web,
     store,

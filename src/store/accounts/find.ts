@@ -16,6 +16,9 @@ export type Found = {
   readonly fit: 'id' | 'whole' | 'begins' | 'part' | 'near';
 };
 
+/** The most that the words of a search find, where the list shows some of it: by its filters, or of one kind. */
+export const mostSifted = 200;
+
 /**
  * Returns at most `max` live, removed, set-aside and out-of-scope objects that `words` mean, best first: by id, by the
  * beginnings and parts of words, without case and accents; the nearest where nothing fits. `tenantId` null: of all tenants.

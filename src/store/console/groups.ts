@@ -74,18 +74,23 @@ export function listGroups(
   );
 }
 
-/** Returns the groups among these ids that are of the tenant, in the order of the ids. */
+/** Returns the groups among these ids that are of the tenant and fit the filter, in the order of the ids. */
 export function groupsById(
   read: Database | Transaction,
   tenantId: string,
   ids: readonly string[],
+  filter?: GroupFilter,
 ): Promise<ListedGroup[]> {
   return rows<ListedGroup>(
     read,
     `select ${shown} from unnest(:ids::uuid[]) with ordinality i (id, place)
        join entra_sync.groups g on g.group_id = i.id and g.tenant_id = :tenantId and g.copied
-       ${key} ${counts(mostMembers)} order by i.place`,
-    { tenantId, ids },
+       ${key} ${counts(mostMembers)}
+      where :filter::text is null
+         or case when :filter = 'removed' then g.removed_at is not null
+                 else g.removed_at is null and g.kind = :filter end
+      order by i.place`,
+    { tenantId, ids, filter: filter ?? null },
   );
 }
 

@@ -47,6 +47,8 @@ export type PersonOrder = keyof typeof sortKeys;
 /** A field of the profile and the value that it has. */
 export type FieldFilter = { readonly field: string; readonly value: string };
 
+const hasValue = 'lower(a.profile ->> :field) = lower(:value)';
+
 // What many accounts have fills a page from the next ones of the order. What few have, or none, is found by one walk through
 // all accounts: in the order of the index it takes three times as long, and the planner does not know how many there are.
 const nearbyPages = 40;
@@ -72,7 +74,7 @@ export async function listPeople(
   const bind = { tenantId, key, id, field: where?.field ?? null, value: where?.value ?? null };
   const sortKey = sortKeys[by];
   const { after: isAfter, order } = keyset(sortKey, 'a.account_id', descending);
-  const has = `${filter ? fits[filter] : live} ${where ? 'and lower(a.profile ->> :field) = lower(:value)' : ''}`;
+  const has = `${filter ? fits[filter] : live} ${where ? `and ${hasValue}` : ''}`;
   const of = (condition: string) => `entra_sync.accounts a where a.tenant_id = :tenantId and ${condition}`;
   const list = (from: string, inOrder: string, most: number) =>
     rows<ListedPerson>(read, `select ${columns}, ${sortKey} as sort_key from ${from} order by ${inOrder} limit :most`, {
@@ -103,17 +105,19 @@ export async function listPeople(
   );
 }
 
-/** Returns the accounts among these ids that are of the tenant, in the order of the ids. */
+/** Returns the accounts among these ids that are of the tenant and fit the filters, in the order of the ids. */
 export function peopleById(
   read: Database | Transaction,
   tenantId: string,
   ids: readonly string[],
+  { filter, where }: { readonly filter?: PersonFilter | undefined; readonly where?: FieldFilter | undefined } = {},
 ): Promise<ListedPerson[]> {
   return rows<ListedPerson>(
     read,
     `select ${columns}, null as sort_key from unnest(:ids::uuid[]) with ordinality i (id, place)
-       join entra_sync.accounts a on a.account_id = i.id and a.tenant_id = :tenantId order by i.place`,
-    { tenantId, ids },
+       join entra_sync.accounts a on a.account_id = i.id and a.tenant_id = :tenantId
+      where ${filter ? fits[filter] : 'true'} and ${where ? hasValue : 'true'} order by i.place`,
+    { tenantId, ids, field: where?.field ?? null, value: where?.value ?? null },
   );
 }
 

@@ -26,6 +26,11 @@ const boundOf = (line: AuditLine) => ({
   detail: JSON.stringify(line.detail ?? {}),
 });
 
+/** Adds a line to the audit in an open transaction. */
+export async function addToAudit(transaction: Transaction, line: AuditLine): Promise<void> {
+  await rows(transaction, write, boundOf(line));
+}
+
 /** Adds lines to the audit in one transaction of their own. */
 export async function writeAudit(database: Database, lines: readonly AuditLine[]): Promise<void> {
   for (const line of lines) await written(database, write, boundOf(line));

@@ -1,8 +1,9 @@
 // Sessions of the web: rows that a cookie's hash names (rule 47).
 import { type GroupRole, type NoRole, type Role, rolesOf } from '../../rules/viewers.ts';
-import { type Database, rowCount, rows, written } from '../database/pool.ts';
+import { type Database, inTransaction, rowCount, rows, type Transaction, written } from '../database/pool.ts';
 import { readWithin } from '../database/reading.ts';
 import { intervalOf, liveManaged, settingOf } from '../database/vocabulary.ts';
+import { type AuditLine, addToAudit } from '../feed/audit.ts';
 
 /** A sign-in that was verified, or `web --local`. */
 export type NewSession = {
@@ -168,9 +169,9 @@ export async function lookAtSignIn(database: Database, session: Omit<NewSession,
 }
 
 /** Returns the name of a tenant; undefined without one of this id. */
-export async function tenantName(database: Database, tenantId: string): Promise<string | undefined> {
+export async function tenantName(on: Database | Transaction, tenantId: string): Promise<string | undefined> {
   const sql = 'select t.name from entra_sync.tenants t where t.tenant_id = :tenantId';
-  const [found] = await rows<{ name: string }>(database, sql, { tenantId });
+  const [found] = await rows<{ name: string }>(on, sql, { tenantId });
   return found?.name;
 }
 
@@ -184,9 +185,12 @@ export async function keepReason(database: Database, hash: Buffer, tenantId: str
   );
 }
 
-/** Ends a session. */
-export async function endSession(database: Database, hash: Buffer): Promise<void> {
-  await written(database, 'delete from entra_sync.sessions where session_hash = :hash', { hash });
+/** Ends a session by a sign-out. Without its line in the audit the session goes on. */
+export async function endSession(database: Database, hash: Buffer, line: AuditLine): Promise<void> {
+  await inTransaction(database, async (on) => {
+    await rows(on, 'delete from entra_sync.sessions where session_hash = :hash', { hash });
+    await addToAudit(on, line);
+  });
 }
 
 export type ListedSession = {

@@ -100,7 +100,7 @@ function targetInputs(
     html`<label><input type="radio" name="target" value="${value}"${target === value ? html` checked` : nothing}${value === 'group' ? html` id="target"` : nothing}> ${label}</label>`;
   const wide = view.may('GET /console/t/:tenant/people');
   const value = (name: string, stored = '') => typedText(form, name) ?? stored;
-  return html`<fieldset><legend>For</legend>
+  return html`<fieldset class="targets"><legend>For</legend>
 <div class="filters">${radio('group', 'a group')}${radio('people', 'people')}${radio('field', 'a field')}${radio('everyone', 'everyone')}</div>
 ${fieldLine(
   form,

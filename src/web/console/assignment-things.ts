@@ -4,6 +4,7 @@ import { type ListedItem, type ListedSlot, listItems, listSlots } from '../../st
 import { dropItem, dropSlot, putItem, putSlot } from '../../store/accounts/assignments.ts';
 import { type Html, html, nothing, postForm } from '../html.ts';
 import { page, type View } from '../page.ts';
+import { besidePreview } from '../preview.ts';
 import { typedText } from '../typed.ts';
 import { assignmentAct } from './assignment-plan.ts';
 import { fieldLine, lookButtons } from './form-parts.ts';
@@ -69,8 +70,8 @@ ${shared(item, 'item')}
 ${postForm(
   view,
   view.path,
-  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}${itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' })}
-<div><div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
+  html`<input type="hidden" name="known" value="${item?.item ?? ''}">${wasInput(view, item)}${besidePreview(
+    html`<div class="panel">${item ? html`<input type="hidden" name="slot" value="${item.slot}">` : slotSelect(slots, slot, view)}
 ${nameLine(view, 'item', item?.item)}
 ${line(view, { id: 'title', label: 'Title', under: 'For people.', stored: item?.title ?? '' })}
 ${fieldLine(
@@ -84,7 +85,9 @@ ${fieldLine(
     html`<textarea inputmode="text" id="html" name="html" rows="10" autocapitalize="none" spellcheck="false" autocomplete="off"${more}>
 ${typedText(view.form, 'html') ?? item?.html ?? ''}</textarea>`,
 )}${dropBox(item, view, 'item')}</div>
-${lookButtons(view.form)}</div>`,
+${lookButtons(view.form)}`,
+    itemPreviewPanel(view, { slot: item?.slot ?? '', item: item?.item ?? '' }),
+  )}`,
 )}`,
   }),
 });

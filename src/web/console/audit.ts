@@ -5,7 +5,7 @@ import { type AuditRow, readAudit } from '../../store/feed/audit.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { day, dayAfter, position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { type Column, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownLines = 50;
@@ -80,8 +80,7 @@ function listOf(found: readonly AuditRow[], view: View<Filter>, ofAll: boolean):
   const { kind, act, actor, since, until, after } = view.query;
   const filtered = [kind, act, actor, since, until].some((one) => one !== undefined);
   const last = found.length > shownLines ? found[shownLines - 1] : undefined;
-  return html`<form class="search" method="get" action="${view.href(view.path)}">
-${kind === undefined ? nothing : html`<input type="hidden" name="kind" value="${kind}">`}
+  return html`<form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ kind })}
 <label for="act">Act <input type="text" inputmode="text" id="act" name="act" autocapitalize="none" spellcheck="false" autocomplete="off" value="${act ?? ''}" placeholder="person.viewed"></label>
 <label for="actor">By <input type="text" inputmode="text" id="actor" name="actor" autocapitalize="none" spellcheck="false" autocomplete="off" value="${actor ?? ''}" placeholder="account:…"></label>
 <label for="since">From <input type="date" id="since" name="since" autocomplete="off" value="${since ?? ''}"></label>

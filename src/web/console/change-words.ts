@@ -11,7 +11,6 @@ const verbs: Readonly<Record<string, string>> = {
   'account.adopted': 'is managed by the directory from now on',
   'account.updated': 'changed in the directory',
   'account.edited': 'was edited',
-  'account.photo_changed': 'has another photo, or none',
   'account.suspended': 'was suspended: disabled in Entra ID',
   'account.resumed': 'is enabled again',
   'account.removed': 'was removed',
@@ -42,7 +41,16 @@ const verbs: Readonly<Record<string, string>> = {
 };
 
 /** Returns what happened in words: "joins All Staff", "was edited". */
-export function happened({ kind, group_name: group }: Pick<FoundChange, 'kind' | 'group_name'>): string {
+export function happened({
+  kind,
+  group_name: group,
+  before,
+  after,
+}: Pick<FoundChange, 'kind' | 'group_name' | 'before' | 'after'>): string {
+  if (kind === 'account.photo_changed') {
+    const [was, is] = [before, after].map((one) => (objectOf(one).photo ?? null) !== null);
+    return is ? `has ${was ? 'another' : 'a'} photo` : 'has no photo any more';
+  }
   if (kind === 'membership.added' || kind === 'membership.removed') return describeMembership(kind, group);
   return verbs[kind] ?? kind.replace('.', ' ');
 }
@@ -68,6 +76,8 @@ export function difference(
   const [old, now] = [fieldsOf(before), fieldsOf(after)];
   const reason = now.get('removed') ?? (kind.startsWith('removal.') ? now.get('reason') : undefined);
   if (typeof reason === 'string') return html`<small>${removalText(reason)}</small>`;
+  // A photo is told by its hash, which says nothing to people.
+  if (kind === 'account.photo_changed') return nothing;
   // A new account has all its values in `after`; the page of the person shows them.
   if (kind.endsWith('.created') || kind.endsWith('.restored') || /^(membership|removal)\./.test(kind)) return nothing;
   const paths = [...new Set([...old.keys(), ...now.keys()])];

@@ -5,7 +5,7 @@ import type { ChangeFilter } from '../../store/feed/changes.ts';
 import { html, nothing } from '../html.ts';
 import { page } from '../page.ts';
 import { day, dayAfter, position } from '../query.ts';
-import { csvLink, emptyList, filterLinks, pager } from '../table.ts';
+import { csvLink, emptyList, filterLinks, keptInputs, pager } from '../table.ts';
 import { changesShown, changesTable, nextChanges } from './changes-list.ts';
 import { namesOf } from './field-labels.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
@@ -46,8 +46,7 @@ export const changesPage = page({
       title: `Changes · ${tenant.name}`,
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/changes', { title: 'Changes' })}
-<form class="search" method="get" action="${view.href(view.path)}">
-${kind === undefined ? nothing : html`<input type="hidden" name="kind" value="${kind}">`}
+<form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ kind })}
 <label for="actor">By <input type="text" inputmode="text" id="actor" name="actor" autocapitalize="none" spellcheck="false" autocomplete="off" value="${actor ?? ''}" placeholder="worker, a person"></label>
 <label for="since">From <input type="date" id="since" name="since" autocomplete="off" value="${since ?? ''}"></label>
 <label for="until">To, in UTC <input type="date" id="until" name="until" autocomplete="off" value="${until ?? ''}"></label>

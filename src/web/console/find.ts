@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { count } from '../../rules/numbers.ts';
 import { type Found, findByWords } from '../../store/accounts/find.ts';
-import { html, nothing } from '../html.ts';
+import { type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { type Column, csvLink, listTable } from '../table.ts';
 
@@ -37,6 +37,10 @@ ${
 ${found.length === most ? html`<p class="lead">The first ${most}; the download has the first ${count(mostFound)}. Another word shows fewer.</p>` : nothing}`,
   }),
 });
+
+/** Says that a search has found more than its list shows. */
+export const cutNote = (isCut: boolean): Html =>
+  isCut ? html`<p class="lead">More fits than is shown here. Other words show fewer.</p>` : nothing;
 
 const states: Readonly<Record<Found['state'], string>> = {
   managed: 'managed',

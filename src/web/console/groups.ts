@@ -1,7 +1,7 @@
 // `/console/t/ID/groups`: the groups of a tenant.
 import { z } from 'zod';
 import { count } from '../../rules/numbers.ts';
-import { findByWords } from '../../store/accounts/find.ts';
+import { findByWords, mostSifted } from '../../store/accounts/find.ts';
 import {
   type GroupFilter,
   groupFilters,
@@ -14,7 +14,8 @@ import { removalText } from '../../words/removals.ts';
 import { ago, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { order, orderBy, position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, listTable, pager } from '../table.ts';
+import { type Column, clearSearch, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { cutNote } from './find.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
 const shownGroups = 50;
@@ -34,15 +35,20 @@ export const groupsPage = page({
     if (q === undefined || q.trim() === '') {
       const page = { after: after?.keys ?? null, limit: shownGroups + 1 };
       return {
-        tenant,
+        ...{ tenant, isCut: false },
         groups: await listGroups(read, { tenantId, filter: show, descending: order?.descending, ...page }),
       };
     }
-    const found = await findByWords(read, tenantId, q, 200);
-    const ids = found.flatMap((one) => one.group_id ?? []).slice(0, shownGroups);
-    return { tenant, groups: await groupsById(read, tenantId, ids) };
+    const found = await findByWords(read, tenantId, q, mostSifted);
+    const ids = found.flatMap((one) => one.group_id ?? []);
+    const groups = await groupsById(read, tenantId, ids, show);
+    return {
+      tenant,
+      groups: groups.slice(0, shownGroups),
+      isCut: groups.length > shownGroups || found.length === mostSifted,
+    };
   },
-  render: ({ tenant, groups }, view) => {
+  render: ({ tenant, groups, isCut }, view) => {
     const { q, show, order, after } = view.query;
     // Found groups are in the order of how well they fit.
     const current = q === undefined ? (order ?? usualGroups) : undefined;
@@ -51,8 +57,8 @@ export const groupsPage = page({
       title: `Groups · ${tenant.name}`,
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/groups', { title: 'Groups' })}
-<form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="q">Find a group <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
+<form class="search" role="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, order })}
+<label for="q">Find a group <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button>${clearSearch(view, q)}</form>
 ${filterLinks(view, { name: 'show', label: 'Kind', current: show }, filters)}
 ${
   groups.length === 0
@@ -66,6 +72,7 @@ ${
         ordered: current && { view, current, usual: usualGroups, label: 'Order by' },
       })
 }
+${cutNote(isCut)}
 ${q !== undefined || groups.length === 0 ? nothing : csvLink(view, `${view.path}.csv`, { show, order })}
 ${pager(view, after, last && positionOf([last.sort_key, last.group_id]))}`,
     };

@@ -10,7 +10,7 @@ import { plainText, renderHtml } from '../../words/template.ts';
 import type { Route } from '../access.ts';
 import { type Html, html, nothing } from '../html.ts';
 import { type Asked, statementMs, type View } from '../page.ts';
-import { type Preview, previewDetails } from '../preview.ts';
+import { type Preview, type PreviewPanel, previewPanelOf } from '../preview.ts';
 
 const textOf = (given: Asked['given'], name: string) => {
   const value = given[name];
@@ -55,9 +55,9 @@ ${text === '' ? nothing : html`<h2 class="preview-name">As plain text</h2><pre c
 }
 
 /** Returns the part of an item's form that shows its template, and again with what is typed. */
-export function itemPreviewPanel(view: View<unknown>, { slot, item }: { slot: string; item: string }): Html {
+export function itemPreviewPanel(view: View<unknown>, { slot, item }: { slot: string; item: string }): PreviewPanel {
   const path = `/console/t/${view.params.tenant}/assignments/preview`;
-  return previewDetails(view, {
+  return previewPanelOf(view, {
     ...{ title: 'Preview', show: 'Show as typed', lead: 'With the name of each field for its value.' },
     ...{ shown: view.href(path, { slot, item }), path, more: 'panel' },
   });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { plural } from '../../rules/numbers.ts';
 import { conditionName } from '../../rules/scope.ts';
 import { type Absence, countUnnamed, findAbsences, type Unnamed } from '../../store/accounts/explain.ts';
-import { findByWords } from '../../store/accounts/find.ts';
+import { findByWords, mostSifted } from '../../store/accounts/find.ts';
 import { countNewWords } from '../../store/accounts/words.ts';
 import {
   type ListedPerson,
@@ -20,7 +20,8 @@ import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { besidePhoto } from '../picture.ts';
 import { order, orderBy, position, positionOf } from '../query.ts';
-import { type Column, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { type Column, clearSearch, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { cutNote } from './find.ts';
 import { personPhoto } from './person-photo.ts';
 import { tenantHead, tenantOf } from './tenant-frame.ts';
 
@@ -49,12 +50,14 @@ export const peoplePage = page({
     if (!tenant) return undefined;
     const { q, show, field, value, order = usualPeople, after } = view.query;
     const tenantId = tenant.tenant_id;
+    const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
     if (q !== undefined && q.trim() !== '') {
-      const found = await findByWords(read, tenantId, q, shownPeople + 1);
+      const isFiltered = show !== undefined || where !== undefined;
+      const found = await findByWords(read, tenantId, q, isFiltered ? mostSifted : shownPeople + 1);
       const ids = found.flatMap((one) => one.account_id ?? []);
-      const people = await peopleById(read, tenantId, ids);
+      const people = await peopleById(read, tenantId, ids, { filter: show, where });
       return {
-        ...{ tenant, people },
+        ...{ tenant, people, isCut: people.length > shownPeople || (isFiltered && found.length === mostSifted) },
         photos: await photosOf(read, people, view),
         unnamed: found.filter((one) => one.kind === 'user'),
         near: found.length > 0 && found.every((one) => one.fit === 'near'),
@@ -67,13 +70,22 @@ export const peoplePage = page({
             : [],
       };
     }
-    const where = field !== undefined && value !== undefined ? { field, value: value.trim() } : undefined;
     const page = { after: after?.keys ?? null, limit: shownPeople + 1 };
     const people = await listPeople(read, { tenantId, filter: show, where, order, ...page });
     const photos = await photosOf(read, people, view);
-    return { tenant, people, photos, unnamed: [], near: false, unsorted: 0, nameless: undefined, absences: [] };
+    return {
+      tenant,
+      people,
+      isCut: false,
+      photos,
+      unnamed: [],
+      near: false,
+      unsorted: 0,
+      nameless: undefined,
+      absences: [],
+    };
   },
-  render: ({ tenant, people, photos, unnamed, near, unsorted, nameless, absences }, view) => {
+  render: ({ tenant, people, isCut, photos, unnamed, near, unsorted, nameless, absences }, view) => {
     const { q, show, field, value, order, after } = view.query;
     const searched = q !== undefined;
     // Found people are in the order of how well they fit.
@@ -84,13 +96,13 @@ export const peoplePage = page({
       title: `People · ${tenant.name}`,
       section: 'tenants',
       content: html`${tenantHead(view, tenant, '/people', { title: 'People' })}
-<form class="search" role="search" method="get" action="${view.href(view.path)}">
-<label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button></form>
-<form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, order })}
+<form class="search" role="search" method="get" action="${view.href(view.path)}">${keptInputs({ show, field, value, order })}
+<label for="q">Find a person <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Part of a name, mail or id"></label><button>Find</button>${clearSearch(view, q)}</form>
+<form class="search" method="get" action="${view.href(view.path)}">${keptInputs({ q, show, order })}
 <label for="field">Field <input type="text" inputmode="text" id="field" name="field" autocapitalize="none" spellcheck="false" autocomplete="off" value="${field ?? ''}" placeholder="department"></label>
 <label for="value">is <input type="text" inputmode="text" id="value" name="value" autocomplete="off" value="${value ?? ''}" placeholder="Sales"></label><button>Show</button></form>
-${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters)}
-${searched && near ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
+${filterLinks(view, { name: 'show', label: 'Show', current: show }, filters(searched))}
+${searched && near && shown.length > 0 ? html`<p class="lead">Nothing is called ${q}. The nearest:</p>` : nothing}
 ${
   shown.length > 0
     ? listTable('People', columns(view, photos), shown, {
@@ -105,6 +117,7 @@ ${
           html`There are no people yet. The first cycle brings the users that the scope of the settings takes.`,
         )
 }
+${cutNote(isCut)}
 ${unnamed.length > 0 && absences.length === 0 ? html`<div class="panel"><p>${plural(unnamed.length, 'user')} without an account, known by object id alone:</p><ul>${unnamed.map((one) => html`<li><code>${one.entra_object_id ?? ''}</code> ${one.state === 'set_aside' ? 'is set aside: what Graph returned could not be read' : 'is outside the scope of the settings'}</li>`)}</ul></div>` : nothing}
 ${absences.length > 0 ? html`<div class="panel"><p>Why ${q ?? ''} is not there:</p><ul>${absences.map((one) => html`<li>${absenceText(one, view.now)}</li>`)}</ul></div>` : nothing}
 ${nameless && absences.length === 0 ? notThere(nameless) : nothing}
@@ -155,8 +168,8 @@ function absenceText({ why, reason, since, condition }: Absence, now: Date): Htm
   }
 }
 
-const filters: readonly { value: PersonFilter | undefined; label: string }[] = [
-  { value: undefined, label: 'All that are live' },
+const filters = (searched: boolean): readonly { value: PersonFilter | undefined; label: string }[] => [
+  { value: undefined, label: searched ? 'All, removed ones too' : 'All that are live' },
   { value: 'managed', label: 'Managed' },
   { value: 'manual', label: 'Manual' },
   { value: 'suspended', label: 'Suspended' },

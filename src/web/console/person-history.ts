@@ -89,8 +89,8 @@ function lineOf(rows: readonly HistoryRow[], names: Names, view: View<unknown>, 
     first.cycle_id === null
       ? byWhom(view, first.actor, view.params.account)
       : html`${byWhom(view, first.actor, view.params.account)}, <a href="${view.href(`/console/t/${view.params.tenant}/cycles/${first.cycle_id}`)}">cycle ${first.cycle_id}</a>`;
-  return html`<li>${ago(first.at, view.now)}<div><p>${happened({ kind: first.kind, group_name: first.name })} <small>by ${by}</small></p>${
-    first.kind.startsWith('membership.')
+  return html`<li>${ago(first.at, view.now)}<div><p>${happened({ kind: first.kind, group_name: first.name, ...sidesOf(first) })} <small>by ${by}</small></p>${
+    first.kind.startsWith('membership.') || first.kind === 'account.photo_changed'
       ? nothing
       : rows.flatMap(({ field, before, after }) =>
           field === null
@@ -101,6 +101,10 @@ function lineOf(rows: readonly HistoryRow[], names: Names, view: View<unknown>, 
         )
   }${mayUndo && view.may('POST /console/t/:tenant/people/:account/undo') ? undoForm(first.change_id, view) : nothing}</div></li>`;
 }
+
+/** Returns the sides of a change as its row in the feed has them. */
+const sidesOf = ({ field, before, after }: HistoryRow) =>
+  field === null ? { before: null, after: null } : { before: { [field]: before }, after: { [field]: after } };
 
 const undoForm = (change: string, view: View<unknown>) =>
   postForm(

@@ -12,7 +12,7 @@ import {
   type TenantStatus,
 } from '../../store/tenants/status.ts';
 import { describeErasure, describeNotice, describeTrouble } from '../../words/trouble.ts';
-import { bars } from '../chart.ts';
+import { bars, fullChart } from '../chart.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { csvLink, listTable } from '../table.ts';
@@ -116,7 +116,7 @@ function cyclesOf(
   const failed = shown.filter((one) => one.bad).length;
   const label = `Changes of the last ${plural(cycles.length, 'cycle')}, oldest first: most ${count(most)}${failed > 0 ? `, ${count(failed)} failed` : ''}`;
   return html`<div class="panel">${bars(shown, { width: 720, height: 96, label, wide: true })}
-<p class="axis"><span>${oldest ? ago(oldest.started_at, view.now) : ''}</span><span>bars are changes; a darker one is the last, a red one failed</span><span>now</span></p></div>
+<p class="axis"><span>${oldest ? ago(oldest.started_at, view.now) : ''}</span><span>bars are changes; a darker one is the last, a red one failed</span>${cycles.length < fullChart ? nothing : html`<span>now</span>`}</p></div>
 <br>${listTable('Cycles', cycleColumns(view, tenant.tenant_id), orderedCycles(cycles, current), {
     caption: html`${view.query.order === undefined ? 'Newest first. ' : ''}A row leads to what its cycle did.`,
     ordered: { view, current, usual: usualCycles, label: 'Order by' },

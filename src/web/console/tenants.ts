@@ -16,7 +16,7 @@ import { bars } from '../chart.ts';
 import { ago, type Html, html, nothing } from '../html.ts';
 import { page, type View } from '../page.ts';
 import { order, orderBy, position, positionOf } from '../query.ts';
-import { csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
+import { clearSearch, csvLink, emptyList, filterLinks, keptInputs, listTable, pager } from '../table.ts';
 import { firstSteps } from './first-steps.ts';
 import { actsOfRow } from './tenant-acts.ts';
 import { stateWords } from './tenant-frame.ts';
@@ -106,7 +106,7 @@ function needOf(tenant: ListedTenant, view: View<unknown>): Html {
 
 function searchForm(view: View<unknown>, q: string | undefined, kept: Html): Html {
   return html`<form class="search" role="search" method="get" action="${view.href('/console')}">${kept}
-<label for="q">Find a tenant <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button></form>`;
+<label for="q">Find a tenant <input type="search" inputmode="search" id="q" name="q" autocomplete="off" value="${q ?? ''}" placeholder="Name, reference or id"></label><button>Find</button>${clearSearch(view, q)}</form>`;
 }
 
 const many = (number: number) => (number > mostCounted ? `over ${count(mostCounted)}` : count(number));

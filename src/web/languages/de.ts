@@ -20,7 +20,17 @@ export const language: WebLanguage = {
       what: 'Es wurde nichts gespeichert. Melden Sie sich erneut an: {kept}',
       kept: 'das Formular erscheint wieder, wie Sie es ausgefüllt haben, und wird erst gesendet, wenn Sie noch einmal darauf klicken.',
       lost: 'Lassen Sie diese Seite offen, tun Sie es in einem neuen Fenster und gehen Sie dann hier zum Formular zurück. Es ist so, wie Sie es ausgefüllt haben, und wird erst gesendet, wenn Sie seinen Knopf noch einmal drücken.',
+    },
+    held: {
+      what: 'Nichts, was Sie eingegeben haben, ist verloren. Der Knopf zeigt das Formular wieder, wie Sie es ausgefüllt haben, und sendet nichts.',
+      typed: 'Was Sie eingegeben haben',
       back: 'Zurück zum Formular',
+    },
+    stillIn: {
+      title: 'Sie sind noch angemeldet',
+      late: 'Die Datenbank hat Ihre Sitzung nicht innerhalb von {seconds} s beendet, und es wurde nichts geändert.',
+      earlier: 'Die Seite gehört zu einer früheren Sitzung von Ihnen.',
+      signOut: 'Abmelden',
     },
     refusals: {
       tenant_unknown: {
@@ -130,6 +140,7 @@ export const language: WebLanguage = {
       notWhole: 'Das Formular wurde nicht ganz gesendet. Laden Sie die Seite neu.',
       tooLong: 'Hier passen höchstens {max} Zeichen.',
       sessionEnded: 'Ihre Sitzung war beendet. Sehen Sie an, was Sie geschrieben haben, und senden Sie es noch einmal.',
+      back: 'Es ist noch nichts gesendet. Sehen Sie an, was Sie geschrieben haben, und senden Sie es noch einmal.',
       busy: 'Es konnte gerade nicht gespeichert werden, weil ein anderer Vorgang die Daten hält. Senden Sie es gleich noch einmal.',
     },
   },

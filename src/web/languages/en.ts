@@ -20,7 +20,17 @@ export const language = {
       kept: 'the form comes back as you filled it, and is sent only when you press its button once more.',
       // The form is too large for the browser to keep.
       lost: 'leave this page open, do it in a new window, and then go back to the form here. It is as you filled it, and is sent only when you press its button once more.',
+    },
+    held: {
+      what: 'Nothing that you typed is lost. The button shows the form again as you filled it, and sends nothing.',
+      typed: 'What you typed',
       back: 'Back to the form',
+    },
+    stillIn: {
+      title: 'You are still signed in',
+      late: 'The database did not end your session within {seconds} s, and nothing was changed.',
+      earlier: 'The page belongs to an earlier session of yours.',
+      signOut: 'Sign out',
     },
     refusals: {
       tenant_unknown: {
@@ -130,6 +140,7 @@ export const language = {
       notWhole: 'The form was not sent whole. Load the page again.',
       tooLong: 'At most {max} characters fit here.',
       sessionEnded: 'Your session had ended. Look at what you typed, and send it again.',
+      back: 'Nothing is sent yet. Look at what you typed, and send it again.',
       busy: 'It could not be saved just now, because something else holds the data. Send it again in a moment.',
     },
   },

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type Html, html, nothing, postForm, say } from '../html.ts';
 import type { View } from '../page.ts';
+import { besidePreview } from '../preview.ts';
 import { isEditable, labelOf, type Person, type PersonField, readPerson, shownText } from './fields.ts';
 import type { Head } from './frame.ts';
 import { type History, historyList, readHistory } from './history.ts';
@@ -38,7 +39,7 @@ export const mePage = portalPage({
       content: html`${done(view)}${photoAbove(photo, view, head.person, me.photo)}<h1>${me.title}</h1>
 <p class="lead">${say(mine.length > 0 ? me.lead : me.leadNothing, { tenant: head.tenant })}</p>
 ${mine.length > 0 ? ownForm(mine, { person, history, previewed }, view, head) : nothing}
-${previewed && mine.length === 0 ? html`<section class="panel">${previewPanel(view, '/me/preview', false)}</section>` : nothing}
+${previewed && mine.length === 0 ? html`<section class="panel">${previewPanel(view, '/me/preview', false).details}</section>` : nothing}
 ${companyPanel(
   person.fields.filter((one) => !mine.includes(one)),
   view,
@@ -71,9 +72,10 @@ function ownForm(
   const inputs = mine.map((one) => fieldInput(one, view, underInput(one, view), true));
   const isOwn = (one: PersonField) => one.origin === 'user' && one.mappedFrom !== null;
   const mayAct = view.may('POST /me');
-  const form = html`${first}${stateInput(view, person)}${previewed ? previewPanel(view, '/me/preview', mayAct) : nothing}
-<div><fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
-${mayAct ? html`<div class="acts">${save}</div>` : nothing}</div>`;
+  const fields = html`<fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>
+${mayAct ? html`<div class="acts">${save}</div>` : nothing}`;
+  const panel = previewed ? previewPanel(view, '/me/preview', mayAct) : undefined;
+  const form = html`${first}${stateInput(view, person)}${besidePreview(fields, panel)}`;
   const more = [
     ...(history.undo ? [undoForm(history.undo, person, view, head)] : []),
     ...(mine.some(isOwn) ? [resetForm(person, view)] : []),

@@ -3,9 +3,9 @@
 import { type FieldValues, plainText, renderHtml } from '../../words/template.ts';
 import type { Route } from '../access.ts';
 import { type Contract, contractPreview, type Within } from '../contract-page.ts';
-import { type Html, html, nothing } from '../html.ts';
+import { html, nothing } from '../html.ts';
 import type { Problem, View } from '../page.ts';
-import { type Preview, type Previewed, previewDetails } from '../preview.ts';
+import { type Preview, type Previewed, type PreviewPanel, previewPanelOf } from '../preview.ts';
 import { isEditable, meaningOf, type Person, readPerson } from './fields.ts';
 import { typedIn } from './inputs.ts';
 import { textsOf } from './language.ts';
@@ -40,13 +40,10 @@ export async function hasPreview(contract: Contract, accountId: string): Promise
   return found.length > 0;
 }
 
-/**
- * Returns the part of a form that shows the preview at `path`, and again with what is typed in the form. It stands before the
- * fields.
- */
-export function previewPanel(view: View<unknown>, path: string, mayForm: boolean): Html {
+/** Returns the part of a form that shows the preview at `path`, and again with what is typed in the form. */
+export function previewPanel(view: View<unknown>, path: string, mayForm: boolean): PreviewPanel {
   const { title, lead, show } = textsOf(view).preview;
-  return previewDetails(view, { title, show, lead: mayForm ? lead : undefined, shown: view.href(path), path });
+  return previewPanelOf(view, { title, show, lead: mayForm ? lead : undefined, shown: view.href(path), path });
 }
 
 /** Describes the preview of one person. `accountOf`: undefined for a 404. */

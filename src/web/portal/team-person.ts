@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { type Html, html, nothing, postForm, say } from '../html.ts';
 import type { View } from '../page.ts';
+import { besidePreview, type PreviewPanel } from '../preview.ts';
 import { isEditable, labelOf, type PersonField, readPerson, shownText } from './fields.ts';
 import type { Head } from './frame.ts';
 import { fieldInput, stateAt, stateInput } from './inputs.ts';
@@ -42,14 +43,14 @@ export const teamPersonPage = portalPage({
     const { done } = view.query;
     const panel = previewed
       ? previewPanel(view, `${path}/preview`, theirs.length > 0 && view.may('POST /team/:account'))
-      : nothing;
+      : undefined;
     return {
       title: `${called} · ${team.title}`,
       content: html`${done === undefined || view.form ? nothing : html`<p class="done" role="status">${me.done[done]}</p>`}
 <p class="crumb"><a href="${view.href('/team')}">${team.title}</a></p>
 ${photoAbove(photo, view, called, fill(team.photo, { name: called }))}<h1>${called}</h1>
 <p class="lead">${theirs.length > 0 ? team.personLead : team.personLeadNothing}</p>
-${theirs.length > 0 ? editForm(path, { person, theirs, account, panel }, view, head) : panel === nothing ? nothing : html`<section class="panel">${panel}</section>`}
+${theirs.length > 0 ? editForm(path, { person, theirs, account, panel }, view, head) : panel === undefined ? nothing : html`<section class="panel">${panel.details}</section>`}
 ${restPanel(
   person.fields.filter((one) => !theirs.includes(one)),
   account,
@@ -64,7 +65,7 @@ type Data = {
   readonly person: NonNullable<Awaited<ReturnType<typeof readPerson>>>;
   readonly theirs: readonly PersonField[];
   readonly account: string;
-  readonly panel: Html;
+  readonly panel: PreviewPanel | undefined;
 };
 
 function editForm(path: string, { person, theirs, account, panel }: Data, view: View<unknown>, head: Head): Html {
@@ -74,10 +75,11 @@ function editForm(path: string, { person, theirs, account, panel }: Data, view: 
   const first = html`<button class="hidden" name="act" value="save" tabindex="-1" aria-hidden="true">${me.save}</button>`;
   const inputs = theirs.map((one) => fieldInput(one, view, beneath(one, account, view, head), false));
   const save = html`<div class="acts"><button class="main" name="act" value="save">${me.save}</button></div>`;
+  const fields = html`<fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>${mayAct ? save : nothing}`;
   const own = theirs.some((one) => one.origin === 'user' && one.mappedFrom !== null);
   const reset = html`<div class="acts more">${postForm(view, path, html`<input type="hidden" name="at" value="${person.at}"><button name="act" value="reset_all">${me.resetAll}</button>`)}</div>`;
   return html`<section class="panel" aria-labelledby="editable"><h2 id="editable">${team.editable}</h2>
-${postForm(view, path, html`${first}${stateInput(view, person)}${panel}<div><fieldset class="plain" role="none"${mayAct ? nothing : html` disabled`}>${inputs}</fieldset>${mayAct ? save : nothing}</div>`)}
+${postForm(view, path, html`${first}${stateInput(view, person)}${besidePreview(fields, panel)}`)}
 ${mayAct && own ? reset : nothing}</section>`;
 }
 
