@@ -283,6 +283,7 @@ const textsOfIndexes: Record<string, string> = {
   set_aside_pkey: 'cleanKey: at most 100 characters',
   sign_in_addresses_pkey: 'the client id and the address of this web, which the environment gives',
   slots_tenant_id_slot_key: 'require_name: at most 200 characters each',
+  sort_names_pkey: 'kept_sort_name: at most 1,000 bytes',
   stage_pages_round_id_link_hash_key: 'a hash',
   stage_set_aside_pkey: 'cleanKey: at most 100 characters',
   stream_failures_pkey: 'a stream, and a kind',

