@@ -6,7 +6,7 @@ import { loadDefaults } from '../../src/settings/settings.ts';
 import { type Database, openDatabase } from '../../src/store/database/pool.ts';
 import { applySettings } from '../../src/store/settings/versions.ts';
 import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnect.ts';
-import { isDeep } from '../support/deep.ts';
+import { isDeep, isSweep } from '../support/deep.ts';
 import { moreWriters } from '../support/more-writers.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, holdCommits, openStore, type Store, until } from '../support/stage.ts';
@@ -37,8 +37,8 @@ afterAll(async () => {
 });
 
 // `SWEEP=all` adds writers that lock like one of these; `npm test` tries each against some of the others.
-const writers = process.env.SWEEP === 'all' ? [...elevenWriters, ...moreWriters] : elevenWriters;
-const everyPair = isDeep || process.env.SWEEP === 'all';
+const writers = isSweep ? [...elevenWriters, ...moreWriters] : elevenWriters;
+const everyPair = isDeep || isSweep;
 const pairs = writers.flatMap((one, n) =>
   writers.filter((_, k) => everyPair || (n + k) % 8 === 0).map((other) => ({ one, other })),
 );

@@ -3,6 +3,9 @@
 
 export const isDeep = process.env.DEEP === '1';
 
+/** Whether to run what takes hours: `SWEEP=all`, by hand. */
+export const isSweep = process.env.SWEEP === 'all';
+
 /** Returns the number of random histories: RUNS if set, else `many` in the deep run, `few` otherwise. */
 export function runsOf(few: number, many: number): number {
   return Number(process.env.RUNS ?? (isDeep ? many : few));

@@ -12,7 +12,7 @@ import {
   openBreakablePath,
   type PassingStatement,
 } from '../../support/cut-connection.ts';
-import { isDeep } from '../../support/deep.ts';
+import { isDeep, isSweep } from '../../support/deep.ts';
 import { groupsSeen, groupTruth } from '../../support/groups-truth.ts';
 import { unified } from '../../support/groups-world.ts';
 import { expectSound } from '../../support/soundness.ts';
@@ -20,7 +20,7 @@ import { until } from '../../support/stage.ts';
 import { type CycleWishes, expectTruth, openWorld, type World } from '../../support/system.ts';
 
 /** `SWEEP=all` breaks each statement in each way; the deep run each text in one of the ways, by turns; `npm test` one in six. */
-const everyWay = process.env.SWEEP === 'all';
+const everyWay = isSweep;
 
 const everyTime = everyWay ? 3_600_000 : undefined;
 

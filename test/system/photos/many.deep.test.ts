@@ -4,11 +4,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { type Running, startCli } from '../../support/cli.ts';
+import { isSweep } from '../../support/deep.ts';
 import { photoRequests, photosOf, photosSeen, readPhotosIn } from '../../support/photos.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
 // 100 photos a second at most: 20,000 people take four minutes.
-const people = process.env.SWEEP === 'all' ? 20_000 : 6_000;
+const people = isSweep ? 20_000 : 6_000;
 const maxGrowthMiB = 64;
 
 /** The most memory that a process has had, in MiB (Linux). */

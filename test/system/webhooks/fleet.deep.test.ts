@@ -2,10 +2,11 @@
 import { expect, test } from 'vitest';
 import { openDatabase, rows } from '../../../src/store/database/pool.ts';
 import { addWebhook } from '../../../src/store/webhooks/webhooks.ts';
+import { isSweep } from '../../support/deep.ts';
 import { openFleet, until } from '../../support/fleet.ts';
 import { startReceiver } from '../../support/receiver.ts';
 
-const batches = process.env.SWEEP === 'all' ? 200 : 60;
+const batches = isSweep ? 200 : 60;
 const changesEach = 500;
 
 test(`rule 52: ten webhooks get ${batches * changesEach} changes from three workers, of which one is killed`, async ({
