@@ -1672,7 +1672,7 @@ begin
               from unnest(wanted) as u (w)) w
      order by w.holders, length(w.word) desc limit 1;
   end if;
-  -- Of a team that is a good part of the tenant, and of words that many have, the next ones in the order are a page.
+  -- A large team, or a word that many accounts have, fills its page from the next accounts in the order.
   if is_large and (named_all or holders > few) then
     near := array(
       select o.account_no

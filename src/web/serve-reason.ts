@@ -127,7 +127,7 @@ export function reasonsOf({ database, answers, origin, entrance, frame, ms, keep
     return showAgain(503, given.problems);
   }
 
-  /** What was late may be the audit itself: the person is answered all the same, since nothing was done. */
+  /** Leaves a line out of the audit where the audit itself is late: nothing was done, and the person gets an answer. */
   async function toldInTime(tell: () => Promise<void>): Promise<void> {
     try {
       await withinTime(statementMs, tell);

@@ -81,7 +81,8 @@ test('a page of none or of more than a thousand is refused, and so is an unknown
       code: '22023',
       message: expect.stringContaining('max must be'),
     });
-  await expect(ask(store, 'select * from directory.accounts_after(gen_random_uuid())')).rejects.toMatchObject({
-    code: 'ES004',
-  });
+  for (const unknown of ['gen_random_uuid()', 'null'])
+    await expect(ask(store, `select * from directory.accounts_after(${unknown})`), unknown).rejects.toMatchObject({
+      code: 'ES004',
+    });
 });

@@ -49,8 +49,8 @@ export type FieldFilter = { readonly field: string; readonly value: string };
 
 const hasValue = 'lower(a.profile ->> :field) = lower(:value)';
 
-// What many accounts have fills a page from the next ones of the order. What few have, or none, is found by one walk through
-// all accounts: in the order of the index it takes three times as long, and the planner does not know how many there are.
+// A value that many accounts have fills the page from the next accounts in the order. A value of few accounts, or none, is found
+// by one walk through all accounts: the index would take three times as long, and the planner does not know how many have it.
 const nearbyPages = 40;
 
 /**

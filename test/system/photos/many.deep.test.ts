@@ -1,4 +1,4 @@
-// Very many people, of whom half have a photo: bounded memory, a share of the requests, and a kill -9 in the middle (rule 55).
+// The photos of very many people, half of whom have one: bounded memory, a share of the requests, a kill -9 in the middle (rule 55).
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
