@@ -497,6 +497,10 @@ export interface Functions {
     args: [tenant_id: string, at: Date, viewer_account_id?: string | null];
     returns: AccountThen[];
   };
+  accounts_of_group: {
+    args: [group_id: string, after?: string | null, max?: number];
+    returns: Account[];
+  };
   assign: {
     args: [
       tenant_id: string,

@@ -37,6 +37,12 @@ const handed = (account: string, group: string): readonly Question[] => [
     markMs: 50,
   },
   {
+    name: 'the accounts of one group, the first 200, by accounts_of_group',
+    sql: 'select a.* from directory.accounts_of_group($2) a where a.tenant_id = $1',
+    value: group,
+    markMs: 5,
+  },
+  {
     name: 'the accounts of one group, the first 200, by a lateral',
     sql: `select a.* from directory.effective_memberships m
             cross join lateral (select * from directory.accounts x where x.account_id = m.account_id limit 1) a

@@ -1108,6 +1108,36 @@ AS $function$
 $function$;
 comment on function directory.accounts_at(uuid,timestamp with time zone,uuid) is 'The live accounts of a tenant as they were: batches with committed_at <= at. A profile is without its private fields, unless the viewer is the account itself. An account that was purged since is told as erased, without values. ES004; ES006 where at is older than what is kept.';
 
+CREATE OR REPLACE FUNCTION directory.accounts_of_group(group_id uuid, after uuid DEFAULT NULL::uuid, max integer DEFAULT 200)
+ RETURNS SETOF directory.accounts
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+#variable_conflict use_column
+declare
+  asked constant uuid := accounts_of_group.group_id;
+  wanted constant integer := coalesce(accounts_of_group.max, 200);
+  found entra_sync.groups;
+  ids uuid[];
+begin
+  select g.* into found from entra_sync.groups g
+   where g.group_id = asked and g.tenant_id = coalesce(entra_sync.narrowed_to(), g.tenant_id);
+  if found.group_no is null then
+    perform entra_sync.refuse_unknown('group', asked);
+  elsif wanted < 1 or wanted > 1000 then
+    raise exception using errcode = '22023', message = 'max must be between 1 and 1000';
+  end if;
+  ids := array(
+    select a.account_id from entra_sync.effective_members e join entra_sync.accounts a on a.account_no = e.account_no
+     where e.group_no = found.group_no and found.removed_at is null and a.removed_at is null
+       and (accounts_of_group.after is null or a.account_id > accounts_of_group.after)
+     order by a.account_id limit wanted);
+  return query select a.* from directory.accounts a where a.account_id = any(ids) order by a.account_id;
+end $function$;
+comment on function directory.accounts_of_group(uuid,uuid,integer) is 'The next accounts of the group, nested members too, in the order of their ids, after this one or from the first. None of a removed group. 22023, ES004.';
+
 CREATE OR REPLACE FUNCTION directory.assign(tenant_id uuid, slot text, item text, target jsonb, options jsonb, actor text)
  RETURNS SETOF uuid
  LANGUAGE plpgsql

@@ -207,6 +207,7 @@ export const nullable: Readonly<Record<string, readonly string[]>> = {
   account_history: ['viewer_account_id'],
   accounts_after: ['after'],
   accounts_at: ['viewer_account_id'],
+  accounts_of_group: ['after'],
   assign: ['options'],
   edit_as: ['expected_updated_at'],
   drop_item: ['tenant_id'],

@@ -228,6 +228,10 @@ const functions = {
     takes: 'tenant_id uuid, after uuid DEFAULT NULL::uuid, max integer DEFAULT 50',
     gives: 'SETOF directory.accounts',
   },
+  accounts_of_group: {
+    takes: 'group_id uuid, after uuid DEFAULT NULL::uuid, max integer DEFAULT 200',
+    gives: 'SETOF directory.accounts',
+  },
   'accounts_at/2': { takes: 'tenant_id uuid, at timestamp with time zone', gives: 'SETOF directory.account_then' },
   'accounts_at/3': {
     takes: 'tenant_id uuid, at timestamp with time zone, viewer_account_id uuid',

@@ -133,6 +133,7 @@ export const calls: readonly (readonly [sql: string, of: keyof Filled])[] = [
   ['select * from directory.latest_changes($1)', 'tenant'],
   [`select * from directory.find($1, 'x')`, 'tenant'],
   ['select * from directory.accounts_after($1)', 'tenant'],
+  ['select * from directory.accounts_of_group($1)', 'group'],
   ['select * from directory.managed($1)', 'account'],
   [`select * from directory.managed($1, null, null, null, 50, 'mail', true)`, 'account'],
   ['select directory.manages($1, $1)', 'account'],
