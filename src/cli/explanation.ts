@@ -1,6 +1,6 @@
 // An account in words for support: identity, the reason for each value, freshness.
 
-import { conditionName, type Scope } from '../rules/scope.ts';
+import { conditionName } from '../rules/scope.ts';
 import { commandWord } from '../rules/shell.ts';
 import type { ExplainedField } from '../store/accounts/accounts.ts';
 import type { Absence, FoundAccount } from '../store/accounts/explain.ts';
@@ -59,20 +59,13 @@ function stateText(account: FoundAccount): string {
     : 'managed: kept by the directory, suspended: disabled in Entra ID';
 }
 
-/** Returns the scope as the settings write it, without groups. */
-export function scopeText({ userTypes, accountEnabled }: Scope): string {
-  const types =
-    userTypes === 'any' ? 'any' : userTypes.map((type) => `${type[0]?.toUpperCase()}${type.slice(1)}`).join(', ');
-  return `scope.userType: ${types}; scope.accountEnabled: ${accountEnabled}`;
-}
-
 /** Returns why there is no account, or no current one, in a sentence. */
 export function absenceText({ why, reason, since, last_seen_at, condition }: Absence): string {
   switch (why) {
     case 'set_aside':
       return `set aside ${when(since)}, last seen ${when(last_seen_at)}: ${reason}`;
     case 'out_of_scope':
-      return `outside the scope of the settings by ${condition === null ? 'its properties' : conditionName(condition)}: only the id is kept; explain with --ask reads the value from Entra ID`;
+      return `outside the scope of the settings by ${condition === null ? 'its properties' : conditionName(condition)}: only the id is kept`;
     case 'deleted':
       return 'soft-deleted in Entra ID, with no account here; an account is created when it is restored there';
     case 'erased':

@@ -87,20 +87,29 @@ export function outsideOf(user: JudgedUser, scope: Scope, disabled: DisabledAcco
   const enabled = source.accountEnabled !== false;
   if (scope.accountEnabled !== 'any' && scope.accountEnabled !== enabled)
     return outside('scope.accountEnabled', `accountEnabled is ${enabled}`);
-  if (scope.external === 'exclude' && isExternal(source))
-    return outside('scope.external', 'the user is of another tenant');
+  const external = scope.external === 'exclude' ? externalBy(source) : undefined;
+  if (external) return outside('scope.external', `the user is of another tenant: ${external}`);
   if (scope.agents === 'exclude' && source[typeProperty] === agentType)
-    return outside('scope.agents', 'the user is an agent');
+    return outside('scope.agents', `the user is an agent: ${typeProperty} is ${JSON.stringify(agentType)}`);
   if (scope.domains.length > 0 && !scope.domains.includes(domainOf(source) ?? ''))
     return outside('scope.domains', `the domain is ${JSON.stringify(domainOf(source) ?? '')}`);
   const failed = scope.where.findIndex((condition) => !holds(condition, source));
   const condition = scope.where[failed];
   if (condition)
     return { reason: 'out_of_scope', condition: firstOfWhere + failed, why: describeValues(condition, source) };
-  if (scope.except.includes(user.id)) return outside('scope.except', 'the user is named there');
+  if (setOf(scope.except).has(user.id)) return outside('scope.except', 'the user is named there');
   return disabled === 'remove' && !enabled
     ? { ...outside('disabledAccounts', 'accountEnabled is false'), reason: 'disabled' }
     : null;
+}
+
+// A list of thousands is looked up for every user of a round.
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
+
+function setOf(list: readonly string[]): ReadonlySet<string> {
+  const made = sets.get(list) ?? new Set(list);
+  sets.set(list, made);
+  return made;
 }
 
 function outside(name: (typeof named)[number], why: string): Outside {
@@ -108,9 +117,12 @@ function outside(name: (typeof named)[number], why: string): Outside {
 }
 
 // Graph marks invited users of another tenant so; each mark may be missing (learn.microsoft.com/entra/external-id/user-properties).
-function isExternal({ userPrincipalName, creationType, externalUserState }: Source): boolean {
-  if (typeof userPrincipalName === 'string' && folded(userPrincipalName).includes('#ext#')) return true;
-  return creationType === 'Invitation' && typeof externalUserState === 'string' && externalUserState !== '';
+function externalBy({ userPrincipalName, creationType, externalUserState }: Source): string | undefined {
+  if (typeof userPrincipalName === 'string' && folded(userPrincipalName).includes('#ext#'))
+    return `userPrincipalName is ${shownValue(userPrincipalName)}`;
+  return creationType === 'Invitation' && typeof externalUserState === 'string' && externalUserState !== ''
+    ? `creationType is "Invitation", externalUserState is ${shownValue(externalUserState)}`
+    : undefined;
 }
 
 function domainOf({ mail, userPrincipalName }: Source): string | undefined {
@@ -177,10 +189,14 @@ function isEmpty(value: Json): boolean {
 const shownValues = 3;
 const shownCharacters = 100;
 
+function shownValue(value: Json): string {
+  return JSON.stringify(value).slice(0, shownCharacters);
+}
+
 function describeValues(condition: Condition, source: Source): string {
   const values = valuesAt(source, compiled(condition).path).filter((value) => !isEmpty(value));
   if (values.length === 0) return `${condition.property} has no value`;
-  const shown = values.slice(0, shownValues).map((value) => JSON.stringify(value).slice(0, shownCharacters));
+  const shown = values.slice(0, shownValues).map(shownValue);
   return `${condition.property} is ${shown.join(', ')}${values.length > shownValues ? ', …' : ''}`;
 }
 
@@ -219,11 +235,15 @@ export function narrowing(before: Scope, after: Scope): readonly number[] | unde
     (before.agents === 'include' || after.agents === 'exclude') &&
     (before.domains.length === 0 || (after.domains.length > 0 && isPart(after.domains, before.domains))) &&
     isPart(before.except, after.except) &&
-    before.groups.length === after.groups.length &&
-    isPart(before.groups, after.groups);
+    narrowsScopeGroups(before, after);
   if (!isNarrower) return undefined;
   const places = before.where.map((old) => after.where.findIndex((now) => implies(now, old)));
   return places.includes(-1) ? undefined : places;
+}
+
+/** Whether a user in some scope group of `after` is in scope by the groups of `before`. The memberships of all groups are stored. */
+export function narrowsScopeGroups(before: Scope, after: Scope): boolean {
+  return before.groups.length === 0 || (after.groups.length > 0 && isPart(after.groups, before.groups));
 }
 
 function isPart(some: readonly string[], of: readonly string[]): boolean {

@@ -7,7 +7,7 @@ import { disconnectTenant, purgeTenant } from '../../src/store/tenants/disconnec
 import { anyAct, begin, groups, quickAct, type Run, step } from '../support/assigned-steps.ts';
 import { changesWithin, expectAssigned } from '../support/assigned-truth.ts';
 import { assigner } from '../support/assigner.ts';
-import { isSweep, runsOf } from '../support/deep.ts';
+import { runsOf } from '../support/deep.ts';
 import { drawn } from '../support/histories.ts';
 import { expectSound } from '../support/soundness.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
@@ -86,6 +86,6 @@ test('rules 37 and 38: after a short history assigned is what the assignments sa
           if (error !== undo) throw error;
         });
     }),
-    { numRuns: runsOf(20, isSweep ? 10_000 : 3_000), ...drawn },
+    { numRuns: runsOf(20, 10_000), ...drawn },
   );
 }, 36_000_000);

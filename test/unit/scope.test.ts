@@ -16,6 +16,7 @@ import {
 import { anyScope } from '../support/scope.ts';
 
 const id = '3f1c6e0a-9a55-4f7e-8e21-2f9b1c547a8e';
+const other = '8a2f5f0e-1c7b-4e0c-9d27-5b7f0b6d9e11';
 const among = { in: ['it', 'sales'] } as const;
 const notAmong = { notIn: ['it', 'sales'] } as const;
 const glob = { matches: 'sa*' } as const;
@@ -124,13 +125,28 @@ describe('rule 35: the kinds of users', () => {
   const external = { external: 'exclude' } as const;
   const domains = { domains: ['contoso.example'] };
   test.each<[string, Partial<Scope>, Source, string | null]>([
-    ['an invited user', external, { userPrincipalName: guest }, 'scope.external: the user is of another tenant'],
+    [
+      'an invited user',
+      external,
+      { userPrincipalName: guest },
+      `scope.external: the user is of another tenant: userPrincipalName is "${guest}"`,
+    ],
     ['an invited user in another case', external, { userPrincipalName: guest.toLowerCase() }, expect.any(String)],
-    ['a converted user', external, { creationType: 'Invitation', externalUserState: 'Accepted' }, expect.any(String)],
+    [
+      'a converted user',
+      external,
+      { creationType: 'Invitation', externalUserState: 'Accepted' },
+      'scope.external: the user is of another tenant: creationType is "Invitation", externalUserState is "Accepted"',
+    ],
     ['a state alone', external, { externalUserState: 'Accepted' }, null],
     ['an invitation alone', external, { creationType: 'Invitation' }, null],
     ['a user of the tenant', external, { userPrincipalName: 'ann@contoso.example' }, null],
-    ['an agent', { agents: 'exclude' }, { [typeProperty]: agentType }, 'scope.agents: the user is an agent'],
+    [
+      'an agent',
+      { agents: 'exclude' },
+      { [typeProperty]: agentType },
+      'scope.agents: the user is an agent: @odata.type is "#microsoft.graph.agentUser"',
+    ],
     ['an agent that is wanted', { agents: 'include' }, { [typeProperty]: agentType }, null],
     ['no agent', { agents: 'exclude' }, {}, null],
     ['mail of the domain', domains, { mail: 'a@CONTOSO.example', userPrincipalName: 'a@x.example' }, null],
@@ -232,7 +248,11 @@ describe('rule 35: a narrower scope', () => {
     ],
     ['a user less', {}, { except: [id] }, true],
     ['a user more', { except: [id] }, {}, false],
-    ['other groups, which memberships decide', { groups: [id] }, { groups: [] }, false],
+    ['a scope group where there was none', {}, { groups: [id] }, true],
+    ['a scope group less', { groups: [id, other] }, { groups: [id] }, true],
+    ['a scope group more', { groups: [id] }, { groups: [id, other] }, false],
+    ['another scope group', { groups: [id] }, { groups: [other] }, false],
+    ['no scope group any more', { groups: [id] }, { groups: [] }, false],
   ])('%s', (_what, before, after, expected) => {
     expect(narrowing({ ...anyScope, ...before }, { ...anyScope, ...after }) !== undefined).toBe(expected);
   });

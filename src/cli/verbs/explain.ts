@@ -15,15 +15,7 @@ import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
 import { accountTable, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import {
-  absenceText,
-  accountLines,
-  fieldTable,
-  freshnessLines,
-  groupLines,
-  scopeText,
-  thenText,
-} from '../explanation.ts';
+import { absenceText, accountLines, fieldTable, freshnessLines, groupLines, thenText } from '../explanation.ts';
 import { count, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { leftOutRemark, whyNotCopied } from '../left-out.ts';
@@ -157,15 +149,10 @@ async function explainAbsent(
   const tenants = (await listTenants(database)).filter((one) => ids.has(one.tenant_id));
   terminal.answer({ verdict: 'absent', asked: word, absences, tenants });
   terminal.say(`There is no account ${word}:`);
-  const { defaults } = openBasics(run.environment);
   for (const one of absences) {
-    const text = absenceText(one);
-    if (one.why !== 'out_of_scope') terminal.say(linesTable([[one.tenant_name, text]]));
-    else {
-      const { scope } = await settingsInForce(database, one.tenant_id, defaults);
-      const cure = `entra-sync sync ${commandWord(one.tenant_name)} --user ${word} asks Entra ID which of the two`;
-      terminal.say(linesTable([[one.tenant_name, `${text} (${scopeText(scope)}) -> ${cure}`]]));
-    }
+    const asking = `explain ${word} --tenant ${commandWord(one.tenant_name)} --ask`;
+    const cure = one.why === 'out_of_scope' ? ` -> entra-sync ${asking} reads the value from Entra ID` : '';
+    terminal.say(linesTable([[one.tenant_name, `${absenceText(one)}${cure}`]]));
   }
   for (const tenant of tenants) terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
 }
@@ -216,7 +203,7 @@ async function neverSeen(
     'unknown_name',
     `no user or account called ${word} is known in ${where}${guest}${group}${unnamed}`,
     {
-      cure: `${cure}; of users who are set aside or outside the scope (${scopeText(scope)}) no name is kept, at most the object id`,
+      cure: `${cure}; of users who are set aside or outside the scope no name is kept, at most the object id`,
     },
   );
 }

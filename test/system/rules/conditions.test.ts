@@ -67,7 +67,7 @@ test('rule 35: what a condition leaves out is told before, leaves without a full
   const cases: [Scope, string, string[]][] = [
     [{ userType: ['Member'] }, 'scope.userType: userType is "Guest"', [guest]],
     [{ accountEnabled: true }, 'scope.accountEnabled: accountEnabled is false', [room]],
-    [{ agents: 'exclude' }, 'scope.agents: the user is an agent', [agent]],
+    [{ agents: 'exclude' }, 'scope.agents: the user is an agent: @odata.type is "#microsoft.graph.agentUser"', [agent]],
     [{ domains: [ofHome] }, 'scope.domains: the domain is "partner.example"', [external, guest]],
     [{ except: [one.toUpperCase()] }, 'scope.except: the user is named there', [one]],
     [{ where: [{ property: 'department', in: ['IT'] }] }, 'scope.where[0]: department is "Sales"', [one]],
@@ -162,7 +162,10 @@ test('agents are left out by default, told by their type alone, in a first load,
   tenant.updateUser(agent, { displayName: 'Renamed' });
   expect((await world.cycle()).streams.users).toMatchObject({ created: 0, outside: { 'scope.agents': 2 } });
   expect(await personOf(world, agent)).toMatchObject({
-    ...{ verdict: 'out_of_scope', reason: 'scope.agents: the user is an agent' },
+    ...{
+      verdict: 'out_of_scope',
+      reason: 'scope.agents: the user is an agent: @odata.type is "#microsoft.graph.agentUser"',
+    },
   });
   expect(simulator.requests.some(({ path }) => path.includes('identityParentId'))).toBe(false);
   await setSettings(world.database, { scope: { agents: 'include' } });

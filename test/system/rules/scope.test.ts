@@ -202,20 +202,37 @@ test.each(['restored', 'taken out of the settings'])(
   },
 );
 
-test('rule 17: a change of the scope makes the next round of both streams a full one by itself', async () => {
-  const { world, tenant, group } = await worldOf({ Scope: [0, 1], Other: [2] });
+test('rule 35: scope groups that let in fewer users are judged on the stored memberships, without reading anything again', async () => {
+  const { world, tenant, group, person } = await worldOf({ Scope: [0, 1, 'Inner'], Inner: [2], Other: [3] });
   await world.cycle();
   expect(await live(world)).toHaveLength(12);
+  const later = { users: { round: 'incremental' }, groups: { round: 'incremental', seen: 0 } };
+  const [scope, other] = [group('Scope'), group('Other')];
+  await setScope(world, { groups: [scope, other] });
+  expect((await world.cycle()).streams).toMatchObject({ ...later, users: { ...later.users, seen: 0, removed: 8 } });
+  expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [scope, other] }));
+  await setScope(world, { groups: [scope] });
+  tenant.updateUser(person(3), { jobTitle: 'Clerk' });
+  expect((await world.cycle()).streams).toMatchObject({ ...later, users: { ...later.users, seen: 1, removed: 1 } });
+  expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [scope] }));
+  const seen = await world.cycle();
+  expect(seen.streams).toMatchObject({ users: { seen: 0, removed: 0 }, groups: { seen: 0 } });
+});
+
+test('rule 17: a scope that may take more users makes the next round of both streams a full one by itself', async () => {
+  const { world, tenant, group } = await worldOf({ Scope: [0, 1], Other: [1, 2] });
   await setScope(world, { groups: [group('Scope')] });
+  await world.cycle();
+  await setScope(world, { groups: [group('Other')] });
   const { streams } = await world.cycle();
-  expect(streams).toMatchObject({ users: { round: 'full', removed: 10 }, groups: { round: 'full' } });
-  expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [group('Scope')] }));
+  expect(streams).toMatchObject({ users: { round: 'full', removed: 1, created: 1 }, groups: { round: 'full' } });
+  expect(await live(world)).toEqual(truthOfScope(tenant, { groups: [group('Other')] }));
   expect((await world.cycle()).streams).toMatchObject({
     users: { round: 'incremental', seen: 0 },
     groups: { round: 'incremental', seen: 0 },
   });
   await setScope(world, {});
-  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', restored: 10, created: 0 });
+  expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', restored: 1, created: 9 });
 });
 
 test('rule 23: scope groups remove no account before the groups stream has committed a full round for them', async () => {
@@ -292,11 +309,26 @@ const acts = [
 ] as const;
 type Edit = { act: (typeof acts)[number]; one: number; other: number };
 type Weather = Pick<SimulatorOptions, 'pageSize' | 'memberSlice' | 'repeats' | 'shuffle' | 'form' | 'restoredMembers'>;
-type Cycle = { edits: Edit[]; weather: Weather; trouble: 'none' | 'crash' | 'users' | 'groups' | 'resync'; at: number };
+type Cycle = {
+  edits: Edit[];
+  scope: readonly string[] | undefined;
+  weather: Weather;
+  trouble: 'none' | 'crash' | 'users' | 'groups' | 'resync';
+  at: number;
+};
 
 const history: fc.Arbitrary<Cycle[]> = fc.array(
   fc.record({
     edits: fc.array(fc.record({ act: fc.constantFrom(...acts), one: fc.nat(30), other: fc.nat(30) }), { maxLength: 7 }),
+    scope: fc.constantFrom<readonly string[] | undefined>(
+      undefined,
+      undefined,
+      undefined,
+      [],
+      ['Scope'],
+      ['Second'],
+      ['Scope', 'Second'],
+    ),
     weather: fc.record({
       pageSize: fc.integer({ min: 1, max: 6 }),
       memberSlice: fc.integer({ min: 1, max: 4 }),
@@ -398,7 +430,9 @@ test(
         try {
           const members = { Scope: [0, 1, 'Inner'], Second: [2], Inner: [3, 4], Far: [5, 6, 'Inner'], Alone: [7] };
           const { world, tenant, group } = await worldOf(members, { seed, users: 10, onEnd });
-          const scope = { userType: ['Member'], groups: [group('Scope'), group('Second')] } satisfies Scope;
+          const scopeOf = (names: readonly string[]) =>
+            ({ userType: ['Member'], groups: names.map(group) }) satisfies Scope;
+          let scope = scopeOf(['Scope', 'Second']);
           await setScope(world, scope);
           const known = new Map<string, string>();
           const meet = async () => {
@@ -409,6 +443,10 @@ test(
           };
           let gap = false;
           for (const cycle of cycles) {
+            if (cycle.scope) {
+              scope = scopeOf(cycle.scope);
+              await setScope(world, scope);
+            }
             for (const edit of cycle.edits) {
               const before = nestedWhileDeleted(tenant);
               makeEdit(tenant, scope.groups, edit);
