@@ -117,6 +117,26 @@ describe('rule 37: a refusal changes nothing', () => {
     expect(await give.everything()).toEqual(before);
   });
 
+  test('a group and an account of another tenant, as a target and as the new group', async () => {
+    const theirs = await assigner(store, await openScene(store));
+    const before = await give.everything();
+    for (const target of [
+      { group: theirs.group(101) },
+      { account: theirs.account(1) },
+      { accounts: [theirs.account(1)] },
+    ])
+      await expect(give.assign('banner', 'corp', target), JSON.stringify(target)).rejects.toMatchObject({
+        code: 'ES004',
+      });
+    for (const [from, to] of [
+      [give, theirs],
+      [theirs, give],
+    ] as const)
+      await expect(give.moveBetween(from.group(101), to.group(101))).rejects.toMatchObject({ code: 'ES004' });
+    expect(await give.everything()).toEqual(before);
+    await theirs.close();
+  });
+
   test('the 10,001st assignment of a tenant', async () => {
     const other = await openScene(store);
     const given = await assigner(store, other);

@@ -83,6 +83,17 @@ describe('rule 37: the order', () => {
       ['legal', 'wins', 'it is number 2 of 2'],
       ['fancy', 'beaten', 'the slot has 2 winners, and assignments before it fill it'],
     ]);
+    const placed = await ask(
+      store,
+      "select rank::int, item, target, via_group_id, priority from directory.explain_assignment(:id, 'signature')",
+      { id: give.account(5) },
+    );
+    expect(placed).toEqual([
+      { rank: 1, item: 'plain', target: 'group', via_group_id: give.group(102), priority: 0 },
+      { rank: null, item: 'plain', target: 'everyone', via_group_id: null, priority: 0 },
+      { rank: 2, item: 'legal', target: 'everyone', via_group_id: null, priority: 0 },
+      { rank: null, item: 'fancy', target: 'everyone', via_group_id: null, priority: 0 },
+    ]);
     await sound();
   });
 });

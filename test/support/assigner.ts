@@ -65,6 +65,7 @@ export async function assigner(store: Store, { tenantId: tenant, accounts }: Sce
       call1(`directory.change_assignment($1, $2, 'Ann')`, [id, JSON.stringify(options)]),
     unassign: (id: string) => call1(`directory.unassign($1, 'Ann')`, [id]),
     move: (from: number, to: number) => call1(`directory.move_assignments($1, $2, 'Ann')`, [group(from), group(to)]),
+    moveBetween: (from: string, to: string) => call1(`directory.move_assignments($1, $2, 'Ann')`, [from, to]),
     drop: (slot: string, name?: string) =>
       name === undefined
         ? call1(`directory.drop_slot($1, $2, 'Ann')`, [tenant, slot])

@@ -76,7 +76,8 @@ test('the database that 0.1.0 left shows the same after migrate, and the next cy
   expect(await editsOf(database)).toEqual(edits);
   expect(await idsOf(database)).toEqual(expect.arrayContaining(ids));
   expect(await rows(database, 'select from directory.held_removals')).toHaveLength(before.held_removals?.length ?? 0);
-  await rows(database, 'select * from directory.read_changes(:position, 1000)', { position });
+  // Graph shows what 0.1.0 had stored.
+  expect(await rows(database, 'select kind from directory.read_changes(:position, 1000)', { position })).toEqual([]);
   await expectSound(database, tenant.tenantId);
 });
 
