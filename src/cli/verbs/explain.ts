@@ -1,5 +1,4 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
-
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { whyOutside } from '../../engine/explain-scope.ts';
@@ -37,7 +36,7 @@ type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolea
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is not copied. Reads only the database, unless --ask is given.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is set aside or not copied. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -46,7 +45,10 @@ export function explainCommand(): Command {
       'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
-    .argument('<account>', 'account id, object id, user principal name or mail; a group that is not copied by its id')
+    .argument(
+      '<account>',
+      'account id, object id, user principal name or mail; a group that is set aside or not copied by its id',
+    )
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .option('--ask', 'read the user from Entra ID, and change nothing')
@@ -156,7 +158,7 @@ async function explainAbsent(
   const ids = new Set(absences.map((one) => one.tenant_id));
   const tenants = (await listTenants(database)).filter((one) => ids.has(one.tenant_id));
   terminal.answer({ verdict: 'absent', asked: word, absences, tenants });
-  terminal.say(`There is no account ${word}:`);
+  terminal.say(`There is no ${absences.some((one) => one.kind === 'user') ? 'account' : 'group'} ${word}:`);
   const { defaults } = openBasics(run.environment);
   for (const one of absences) {
     const text = absenceText(one);

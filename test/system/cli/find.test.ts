@@ -7,6 +7,8 @@ import { openWorld, type World } from '../../support/system.ts';
 
 let world: World;
 let ann: string;
+let staff: string;
+let unread: string;
 
 const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url, COLUMNS: '200' });
 
@@ -17,8 +19,9 @@ beforeAll(async () => {
   ann = tenant.createUser({ displayName: 'Ann Bergström', ...address('ann.bergstrom') });
   tenant.createUser({ displayName: 'Anna Berg', ...address('anna.berg') });
   const gone = tenant.createUser({ displayName: 'Bertil Gone', ...address('bertil') });
-  const staff = tenant.createGroup({ displayName: 'SG-All-Staff', securityEnabled: true });
+  staff = tenant.createGroup({ displayName: 'SG-All-Staff', securityEnabled: true });
   tenant.addMember(staff, ann);
+  unread = tenant.createGroup({ displayName: 'No\0Name', securityEnabled: true });
   await world.cycle();
   tenant.deleteUser(gone);
   await world.cycle();
@@ -50,6 +53,23 @@ describe('find', () => {
         { kind: 'account', tenant_name: 'Contoso', entra_object_id: ann, display_name: 'Ann Bergström', fit: 'begins' },
       ],
     });
+  });
+
+  test('a group that was set aside before it was stored is found by its id, and explain says why it is not here', async () => {
+    expect((await cli('find', unread)).stdout).toMatch(new RegExp(`^group .*set aside +${unread}$`, 'm'));
+    const { code, stdout } = await cli('explain', unread);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^There is no group ${unread}:\nContoso +set aside .*NUL character`));
+    const history = await cli('history', unread);
+    expectOneLine(history, 2, /no account and no group is called/);
+    expect(history.stderr, 'a group without an id here is none to choose').not.toContain(`${unread}: `);
+    expectOneLine(await cli('changes', '--group', unread), 2, /no account and no group is called/);
+    // Of a group that is here, a part may be set aside.
+    await world.database.raw(
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', :key, 'x')",
+      { tenantId: world.tenant.tenantId, key: `${staff}/members` },
+    );
+    expectOneLine(await cli('explain', staff), 2, /no user or account called/);
   });
 
   test('nothing, no words, a tenant that is not there', async () => {
