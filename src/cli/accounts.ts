@@ -1,5 +1,7 @@
 // Finds the account that a word means, or shows several to choose from.
 import { ExpectedError } from '../errors.ts';
+import { asGuid } from '../rules/decode.ts';
+import { commandWord } from '../rules/shell.ts';
 import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
 import { cut } from './format.ts';
@@ -35,6 +37,24 @@ export async function pickAccount(
   throw new ExpectedError('unknown_name', `${candidates.length} accounts match ${word}`, {
     cure: 'name one by its account id',
     list: terminal.json ? candidates.map((one) => one.account_id) : [],
+  });
+}
+
+/**
+ * Returns the id of the account that `word` means, for what outlives accounts: an id that no account has is returned as
+ * it is. Throws `unknown_name` for other words that mean none.
+ */
+export async function pickAccountId(
+  terminal: Terminal,
+  database: Database,
+  tenantId: string | null,
+  word: string,
+): Promise<string> {
+  const picked = await pickAccount(terminal, database, tenantId, word);
+  const id = picked?.account.account_id ?? asGuid(word.trim());
+  if (id !== undefined) return id;
+  throw new ExpectedError('unknown_name', `there is no account ${word}`, {
+    cure: `entra-sync find ${commandWord(word)} shows the nearest, entra-sync explain says why`,
   });
 }
 

@@ -40,7 +40,7 @@ export async function pickByWords(
     'unknown_name',
     `${found.length < read ? '' : 'at least '}${plural(candidates.length, picked.kind)} match ${words}`,
     {
-      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${commandWord(words)}`,
+      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or name the tenant' : ''}: entra-sync find ${commandWord(words)}`,
       list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
     },
   );
