@@ -5,14 +5,14 @@ import { whyOutside } from '../../engine/explain-scope.ts';
 import { ExpectedError } from '../../errors.ts';
 import { commandWord } from '../../rules/shell.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
-import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
+import { type Absence, countUnnamed, type FoundAccount, findAbsences } from '../../store/accounts/explain.ts';
 import { groupsOfAccount } from '../../store/accounts/groups-of.ts';
 import { accountAt, accountHistory, type FoundGroup, findGroups } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { readAccountPhoto } from '../../store/photos/state.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
-import { accountTable, type Picked, pickAccount } from '../accounts.ts';
+import { accountTable, findPurged, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import {
   absenceText,
@@ -67,11 +67,16 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   if (options.ask) return askEntra(run, database, word, tenant);
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
-  if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
+  if (options.at !== undefined) {
+    const then = picked?.account ?? (await findPurged(database, tenant?.tenant_id ?? null, word));
+    if (then) return explainThen(run, database, { display_name: null, ...then }, options.at);
+  }
   if (picked) return explainPicked(run, database, picked);
   const left = (await findGroups(database, tenant?.tenant_id ?? null, word)).filter(({ copied }) => !copied);
+  const absences = left.length > 0 ? [] : await findAbsences(database, tenant?.tenant_id ?? null, word);
+  if (options.at !== undefined && left.length + absences.length > 0)
+    run.terminal.note('--at shows accounts, purged ones by their account id. What is known now:');
   if (left.length > 0) return explainLeftOut(run, database, left);
-  const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
   if (absences.length === 0)
     throw await neverSeen(run, database, word, tenant ? [tenant] : await listTenants(database));
   return explainAbsent(run, database, word, absences);
@@ -130,7 +135,12 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
 }
 
-async function explainThen(run: Run, database: Database, { account }: Picked, at: string): Promise<undefined> {
+async function explainThen(
+  run: Run,
+  database: Database,
+  account: Pick<FoundAccount, 'account_id' | 'tenant_id' | 'display_name'>,
+  at: string,
+): Promise<undefined> {
   const { terminal } = run;
   const { account_id: accountId, tenant_id: tenantId } = account;
   const then = await orUnknownTime(accountAt(database, { tenantId, accountId, at }));

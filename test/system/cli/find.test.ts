@@ -61,8 +61,9 @@ describe('find', () => {
 
   test('a group that was set aside before it was stored is found by its id, and explain says why it is not here', async () => {
     expect((await cli('find', unread)).stdout).toMatch(new RegExp(`^group .*set aside +${unread}$`, 'm'));
-    const { code, stdout } = await cli('explain', unread);
+    const { code, stdout, stderr } = await cli('explain', unread, '--at', '0m');
     expect(code).toBe(0);
+    expect(stderr).toMatch(/^--at shows accounts, purged ones by their account id\. What is known now:$/m);
     expect(stdout).toMatch(new RegExp(`^There is no group ${unread}:\nContoso +set aside .*NUL character`));
     const history = await cli('history', unread);
     expectOneLine(history, 2, /no account and no group is called/);
