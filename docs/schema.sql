@@ -4983,16 +4983,20 @@ begin
       null, removed) f;
   if removed then
     return query
-      select 'user', tenant, null::uuid, null::uuid, x.id, null::text, null::text, null::text, x.why, 'id'
-        from (select o.entra_object_id as id, 'out_of_scope' as why from entra_sync.outside_scope o
+      select x.kind, tenant, null::uuid, null::uuid, x.id, null::text, null::text, null::text, x.why, 'id'
+        from (select 'user' as kind, o.entra_object_id as id, 'out_of_scope' as why from entra_sync.outside_scope o
                where o.tenant_id = tenant and o.entra_object_id between first and last
               union all
-              select left(s.object_key, 36)::uuid, 'set_aside' from entra_sync.set_aside s
-               where s.tenant_id = tenant and s.stream = 'users'
+              select case s.stream when 'users' then 'user' else 'group' end, left(s.object_key, 36)::uuid, 'set_aside'
+                from entra_sync.set_aside s
+               where s.tenant_id = tenant
                  and case when s.object_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
                           then left(s.object_key, 36)::uuid between first and last end) x
-       where not exists (select from entra_sync.accounts a where a.tenant_id = tenant and a.entra_object_id = x.id)
-       group by x.id, x.why;
+       where case x.kind
+               when 'user' then not exists (
+                 select from entra_sync.accounts a where a.tenant_id = tenant and a.entra_object_id = x.id)
+               else not exists (select from entra_sync.groups g where g.tenant_id = tenant and g.entra_object_id = x.id) end
+       group by x.kind, x.id, x.why;
   end if;
 end $function$;
 comment on function entra_sync.found_by_id(uuid,text,boolean) is NULL;

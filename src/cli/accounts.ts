@@ -1,6 +1,8 @@
 // Finds the account that a word means, or shows several to choose from.
 import { ExpectedError } from '../errors.ts';
-import { type FoundAccount, findAccounts } from '../store/accounts/explain.ts';
+import { asGuid } from '../rules/decode.ts';
+import { commandWord } from '../rules/shell.ts';
+import { type FoundAccount, findAbsences, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
 import { cut } from './format.ts';
 import { pickByWords } from './found.ts';
@@ -36,6 +38,45 @@ export async function pickAccount(
     cure: 'name one by its account id',
     list: terminal.json ? candidates.map((one) => one.account_id) : [],
   });
+}
+
+/**
+ * Returns the id of the account that `word` means, for what outlives accounts: an id that no account has is returned as
+ * it is. Throws `unknown_name` for other words that mean none.
+ */
+export async function pickAccountId(
+  terminal: Terminal,
+  database: Database,
+  tenantId: string | null,
+  word: string,
+): Promise<string> {
+  const picked = await pickAccount(terminal, database, tenantId, word);
+  const id = picked?.account.account_id ?? asGuid(word.trim());
+  if (id !== undefined) return id;
+  throw new ExpectedError('unknown_name', `there is no account ${word}`, {
+    cure: `entra-sync find ${commandWord(word)} shows the nearest, entra-sync explain says why`,
+  });
+}
+
+/** An account of which only its id and its change rows without values are kept. */
+type Purged = {
+  readonly account_id: string;
+  readonly tenant_id: string;
+  readonly tenant_name: string;
+  readonly purged_at: Date | null;
+};
+
+/** Returns the purged account that had this account id; undefined if none is known. */
+export async function findPurged(
+  database: Database,
+  tenantId: string | null,
+  word: string,
+): Promise<Purged | undefined> {
+  const id = asGuid(word);
+  const absences = id === undefined ? [] : await findAbsences(database, tenantId, word);
+  const purge = absences.find((one) => one.why === 'purged');
+  if (id === undefined || !purge) return undefined;
+  return { account_id: id, tenant_id: purge.tenant_id, tenant_name: purge.tenant_name, purged_at: purge.since };
 }
 
 /** Returns accounts as a table to choose from. */

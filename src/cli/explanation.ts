@@ -159,7 +159,11 @@ function nextCycle({ status, paused, next_cycle_at }: TenantRow): string {
 }
 
 /** Returns the account as it was at a time, or that it was not there. */
-export function thenText(account: FoundAccount, then: AccountThen | undefined, time: string): string {
+export function thenText(
+  account: Pick<FoundAccount, 'account_id' | 'display_name'>,
+  then: AccountThen | undefined,
+  time: string,
+): string {
   const at = toSecond(time);
   const name = account.display_name ?? account.account_id;
   if (!then) return `${name} had no live account at ${at} -> entra-sync history ${account.account_id}`;

@@ -22,7 +22,9 @@ export async function pickByWords(
   kinds: ReadonlyArray<Found['kind']>,
 ): Promise<Found | undefined> {
   const found = await findByWords(database, tenantId, words, read);
-  const fitting = found.filter((one) => one.fit !== 'near' && kinds.includes(one.kind));
+  // A group that was set aside before it was stored has no id here.
+  const isHere = (one: Found) => one.account_id !== null || one.group_id !== null;
+  const fitting = found.filter((one) => one.fit !== 'near' && kinds.includes(one.kind) && isHere(one));
   const live = fitting.filter((one) => one.state !== 'removed');
   const candidates = live.length > 0 ? live : fitting;
   const exact = candidates.filter((one) => one.fit === 'id' || one.fit === 'whole');
@@ -38,7 +40,7 @@ export async function pickByWords(
     'unknown_name',
     `${found.length < read ? '' : 'at least '}${plural(candidates.length, picked.kind)} match ${words}`,
     {
-      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or give --tenant' : ''}: entra-sync find ${commandWord(words)}`,
+      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or name the tenant' : ''}: entra-sync find ${commandWord(words)}`,
       list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
     },
   );

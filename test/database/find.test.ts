@@ -19,6 +19,7 @@ let tenant: string;
 
 const outside = '0e0e0e0e-0000-4000-8000-000000000001';
 const aside = '0e0e0e0e-0000-4000-8000-000000000002';
+const groupAside = '0e0e0e0e-0000-4000-8000-000000000003';
 
 async function person(of: string, name: string, mail: string | null = null, rest: object = {}): Promise<string> {
   const mapped = { displayName: name, ...rest };
@@ -75,8 +76,10 @@ beforeAll(async () => {
   await ask(
     store,
     `insert into entra_sync.set_aside (tenant_id, stream, object_key, reason)
-     values (:tenant, 'users', :aside, 'x'), (:tenant, 'users', :aside || '/mail', 'y'), (:tenant, 'users', 'no id', 'z')`,
-    { tenant, aside },
+     values (:tenant, 'users', :aside, 'x'), (:tenant, 'users', :aside || '/mail', 'y'), (:tenant, 'users', 'no id', 'z'),
+            (:tenant, 'groups', :groupAside, 'x'), (:tenant, 'groups', :groupAside || '/members', 'y'),
+            (:tenant, 'groups', 'no id', 'z')`,
+    { tenant, aside, groupAside },
   );
 });
 
@@ -152,7 +155,7 @@ describe('what fits', () => {
     expect(await named('removed')).toEqual([]);
   });
 
-  test('ids and their beginnings, of users that were never taken too', async () => {
+  test('ids and their beginnings, of users and groups that were never taken too', async () => {
     const [ann] = await find('ann');
     const id = ann?.entra_object_id ?? '';
     for (const words of [
@@ -171,8 +174,18 @@ describe('what fits', () => {
       expect.arrayContaining([
         ['user', outside, 'out_of_scope'],
         ['user', aside, 'set_aside'],
+        ['group', groupAside, 'set_aside'],
       ]),
     );
+    expect(await find(groupAside, { removed: true })).toMatchObject([{ account_id: null, group_id: null }]);
+    // Of a group that is here, something may be set aside.
+    const [sales] = await find('sales');
+    await ask(
+      store,
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenant, 'groups', :key, 'x')",
+      { tenant, key: sales?.entra_object_id },
+    );
+    expect((await find(sales?.entra_object_id ?? '', { removed: true })).map((one) => one.state)).toEqual(['managed']);
     expect(await find(randomUUID(), { removed: true })).toEqual([]);
   });
 

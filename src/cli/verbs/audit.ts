@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { type AuditRow, readAudit } from '../../store/feed/audit.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
+import { pickAccountId } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { when } from '../format.ts';
 import { table } from '../layout.ts';
-import { requireId } from '../required-id.ts';
 import { parseTime, timeHelp } from '../times.ts';
 import { wholeNumber } from '../whole-number.ts';
 
@@ -25,12 +25,16 @@ export function auditCommand(): Command {
     [
       'audit',
       'audit Contoso --since 7d',
+      'audit --account ann@contoso.com',
       'audit --act "sign_in.*" --json',
       'audit --by account:0c1e4b9a-8d2f-4c3b-9e11-2f6a7b8c9d0e',
     ],
   )
     .argument('[tenant]', 'id, name or reference; without it all tenants')
-    .option('--account <id>', 'only lines about this account, by its account id')
+    .option(
+      '--account <account>',
+      'only lines about this account: id, name or address; one that is gone by its account id',
+    )
     .option('--by <actor>', 'only lines of this actor')
     .option('--act <act>', 'only this act, with * for any ending: "sign_in.*"')
     .option('--since <time>', `only lines since: ${timeHelp}`, parseTime)
@@ -44,16 +48,9 @@ async function audit(run: Run, word: string | undefined, options: AuditOptions):
   const { database } = await run.database();
   const tenant = word === undefined ? undefined : await findTenant(database, word);
   const { account = null, by = null, act = null, since = null, until = null, limit } = options;
-  const asked = {
-    accountId: account === null ? null : requireId(account, '--account', 'an account id'),
-    actor: by,
-    act,
-    since,
-    until,
-    before: null,
-    limit,
-  };
-  const lines = await readAudit(database, { ...asked, tenantId: tenant?.tenant_id ?? null });
+  const tenantId = tenant?.tenant_id ?? null;
+  const accountId = account === null ? null : await pickAccountId(terminal, database, tenantId, account);
+  const lines = await readAudit(database, { tenantId, accountId, actor: by, act, since, until, before: null, limit });
   terminal.answer({ audit: lines });
   if (lines.length === 0) terminal.say('No line of the audit fits.');
   else terminal.say(table(columns, lines.map(cellsOf)));

@@ -1,19 +1,18 @@
 // `explain`: one account field by field, and how fresh it is; or why there is none.
-
 import type { Command } from 'commander';
 import { openBasics } from '../../app.ts';
 import { whyOutside } from '../../engine/explain-scope.ts';
 import { ExpectedError } from '../../errors.ts';
 import { commandWord } from '../../rules/shell.ts';
 import { explainAccount } from '../../store/accounts/accounts.ts';
-import { type Absence, countUnnamed, findAbsences } from '../../store/accounts/explain.ts';
+import { type Absence, countUnnamed, type FoundAccount, findAbsences } from '../../store/accounts/explain.ts';
 import { groupsOfAccount } from '../../store/accounts/groups-of.ts';
 import { accountAt, accountHistory, type FoundGroup, findGroups } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { readAccountPhoto } from '../../store/photos/state.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
-import { accountTable, type Picked, pickAccount } from '../accounts.ts';
+import { accountTable, findPurged, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines, groupLines, thenText } from '../explanation.ts';
 import { count, plural, when } from '../format.ts';
@@ -29,7 +28,7 @@ type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolea
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is not copied. Reads only the database, unless --ask is given.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is set aside or not copied. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -38,7 +37,10 @@ export function explainCommand(): Command {
       'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
-    .argument('<account>', 'account id, object id, user principal name or mail; a group that is not copied by its id')
+    .argument(
+      '<account>',
+      'account id, object id, user principal name or mail; a group that is set aside or not copied by its id',
+    )
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .option('--ask', 'read the user from Entra ID, and change nothing')
@@ -57,11 +59,16 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   if (options.ask) return askEntra(run, database, word, tenant);
   const picked = await pickAccount(run.terminal, database, tenant?.tenant_id ?? null, word);
-  if (picked && options.at !== undefined) return explainThen(run, database, picked, options.at);
+  if (options.at !== undefined) {
+    const then = picked?.account ?? (await findPurged(database, tenant?.tenant_id ?? null, word));
+    if (then) return explainThen(run, database, { display_name: null, ...then }, options.at);
+  }
   if (picked) return explainPicked(run, database, picked);
   const left = (await findGroups(database, tenant?.tenant_id ?? null, word)).filter(({ copied }) => !copied);
+  const absences = left.length > 0 ? [] : await findAbsences(database, tenant?.tenant_id ?? null, word);
+  if (options.at !== undefined && left.length + absences.length > 0)
+    run.terminal.note('--at shows accounts, purged ones by their account id. What is known now:');
   if (left.length > 0) return explainLeftOut(run, database, left);
-  const absences = await findAbsences(database, tenant?.tenant_id ?? null, word);
   if (absences.length === 0)
     throw await neverSeen(run, database, word, tenant ? [tenant] : await listTenants(database));
   return explainAbsent(run, database, word, absences);
@@ -120,7 +127,12 @@ async function explainPicked(run: Run, database: Database, { account, others }: 
   if (others.length > 0) terminal.say(`\nRemoved accounts of the same name\n${accountTable(others)}`);
 }
 
-async function explainThen(run: Run, database: Database, { account }: Picked, at: string): Promise<undefined> {
+async function explainThen(
+  run: Run,
+  database: Database,
+  account: Pick<FoundAccount, 'account_id' | 'tenant_id' | 'display_name'>,
+  at: string,
+): Promise<undefined> {
   const { terminal } = run;
   const { account_id: accountId, tenant_id: tenantId } = account;
   const then = await orUnknownTime(accountAt(database, { tenantId, accountId, at }));
@@ -148,7 +160,7 @@ async function explainAbsent(
   const ids = new Set(absences.map((one) => one.tenant_id));
   const tenants = (await listTenants(database)).filter((one) => ids.has(one.tenant_id));
   terminal.answer({ verdict: 'absent', asked: word, absences, tenants });
-  terminal.say(`There is no account ${word}:`);
+  terminal.say(`There is no ${absences.some((one) => one.kind === 'user') ? 'account' : 'group'} ${word}:`);
   for (const one of absences) {
     const asking = `explain ${word} --tenant ${commandWord(one.tenant_name)} --ask`;
     const cure = one.why === 'out_of_scope' ? ` -> entra-sync ${asking} reads the value from Entra ID` : '';

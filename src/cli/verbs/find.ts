@@ -15,7 +15,7 @@ type FindOptions = VerbOptions & { tenant?: string; limit: number };
 export function findCommand(): Command {
   return verb(
     'find',
-    'Find accounts and groups by parts of a name, an address or an id, without case and accents; the nearest where nothing fits. Removed ones too, and by object id users who are set aside or outside the scope and groups that are not copied. Reads only the database.',
+    'Find accounts and groups by parts of a name, an address or an id, without case and accents; the nearest where nothing fits. Removed ones too, and by object id users who are set aside or outside the scope and groups that are set aside or not copied. Reads only the database.',
     ['find ann berg', 'find bergström --tenant Contoso', 'find ann.b@con', 'find 0c1e4b9a --json'],
   )
     .argument('<words...>', 'beginnings or parts of words; the beginning of an id')
@@ -40,7 +40,7 @@ async function find(run: Run, words: string, options: FindOptions): Promise<unde
       cure:
         unsorted > 0
           ? `find again in a minute: ${unsorted} new accounts are not found by their words yet`
-          : 'write fewer or other words; users without an account and groups that are not copied are found by object id alone',
+          : 'write fewer or other words; users without an account, and groups that are set aside or not copied, are found by object id alone',
     });
   }
   const isNear = shown.every((one) => one.fit === 'near');

@@ -12,9 +12,9 @@ import {
   type HistoryRow,
 } from '../../store/accounts/history.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { findPurged, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, cut, describeChange, plural, showValue, withCutRemark } from '../format.ts';
+import { count, cut, describeChange, plural, showValue, when, withCutRemark } from '../format.ts';
 import { pickByWords } from '../found.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
@@ -27,7 +27,7 @@ type HistoryOptions = VerbOptions & { tenant?: string; limit: number };
 export function historyCommand(): Command {
   return verb(
     'history',
-    'Show what happened to an account or a group, one line a field, newest first: values, groups joined and left, removals.',
+    'Show what happened to an account or a group, one line a field, newest first: values, groups joined and left, removals. Of a purged account, by its account id, its lines are kept without values.',
     ['history ann@contoso.com', 'history "All Staff" --tenant Contoso', 'history ann@contoso.com --limit 500 --json'],
   )
     .argument(
@@ -52,17 +52,21 @@ async function history(run: Run, word: string, options: HistoryOptions): Promise
       : await pickByWords(terminal, database, tenantId, word, ['account', 'group']);
   const isAccount = accountNamed || meant?.kind === 'account';
   const id = meant?.account_id ?? meant?.group_id ?? word;
-  const picked = isAccount ? await pickAccount(terminal, database, tenantId, id) : undefined;
-  const group = picked ? undefined : await pickGroup(terminal, database, tenantId, id);
+  const account = isAccount ? (await pickAccount(terminal, database, tenantId, id))?.account : undefined;
+  const purged = account || groupNamed || meant ? undefined : await findPurged(database, tenantId, word);
+  const group = account || purged ? undefined : await pickGroup(terminal, database, tenantId, id);
+  const accountId = account?.account_id ?? purged?.account_id;
   // One more than is shown tells whether there is more.
   const wanted = options.limit + 1;
-  const found = picked
-    ? await accountHistory(database, picked.account.account_id, wanted)
-    : await groupHistory(database, group?.group_id ?? '', wanted);
+  const found =
+    accountId === undefined
+      ? await groupHistory(database, group?.group_id ?? '', wanted)
+      : await accountHistory(database, accountId, wanted);
   const shown = found.slice(0, options.limit);
-  terminal.answer({ account: picked?.account ?? null, group: group ?? null, history: shown });
-  const name = picked ? (picked.account.display_name ?? picked.account.account_id) : (group?.display_name ?? word);
-  terminal.say(`${name}, ${picked?.account.tenant_name ?? group?.tenant_name}\n`);
+  terminal.answer({ account: account ?? purged ?? null, group: group ?? null, history: shown });
+  const name = account?.display_name ?? group?.display_name ?? accountId ?? word;
+  const gone = purged ? `, purged ${when(purged.purged_at)}: its values are gone` : '';
+  terminal.say(`${name}, ${(account ?? purged ?? group)?.tenant_name}${gone}\n`);
   terminal.say(historyTable(shown));
   if (found.length > shown.length) terminal.say(`\nThere is more -> --limit ${options.limit * 10}`);
 }

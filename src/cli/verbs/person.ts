@@ -25,7 +25,7 @@ export function personCommand(): Command {
   person.addCommand(
     verb(
       'export',
-      'Print all that is stored of one person as JSON: values, shelved edits, groups and history.',
+      'Print all that is stored of one person as JSON: values, shelved edits, groups, assigned items, history, photo, and the looks at the person in the audit.',
       [
         'person export ann@contoso.com > ann.json',
         'person export ann@contoso.com --tenant Contoso --json | jq .history',

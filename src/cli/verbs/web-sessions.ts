@@ -3,11 +3,11 @@ import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { endSessions, type ListedSession, listSessions } from '../../store/web/sessions.ts';
+import { pickAccountId } from '../accounts.ts';
 import { audited } from '../audited.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { plural, when } from '../format.ts';
 import { table } from '../layout.ts';
-import { requireId } from '../required-id.ts';
 
 type EndOptions = VerbOptions & { tenant?: string; account?: string; all?: boolean };
 
@@ -25,12 +25,12 @@ export function sessionsCommand(): Command {
     verb(
       'end',
       'End sessions at once: one of the list, those of a tenant, those of an account, or all.',
-      ['web sessions end 4f2a90c1d3e7', 'web sessions end --tenant Contoso', 'web sessions end --all'],
+      ['web sessions end 4f2a90c1d3e7', 'web sessions end --account ann@contoso.com', 'web sessions end --all'],
       { acts: true },
     )
       .argument('[session]', 'the session, as web sessions list names it')
-      .option('--tenant <tenant>', 'those of this tenant: id, name or reference')
-      .option('--account <id>', 'those of this account, by its account id')
+      .option('--tenant <tenant>', 'those of this tenant: id, name or reference; with --account the tenant to look in')
+      .option('--account <account>', 'those of this account: id, name or address')
       .option('--all', 'all of them')
       .action((session: string | undefined, options: EndOptions) =>
         runVerb(options, (run) => end(run, session, options)),
@@ -58,7 +58,7 @@ function cellsOf(one: ListedSession): string[] {
 
 async function end(run: Run, session: string | undefined, options: EndOptions): Promise<undefined> {
   const { terminal } = run;
-  const given = [session, options.tenant, options.account, options.all].filter((one) => one !== undefined);
+  const given = [session, options.account ?? options.tenant, options.all].filter((one) => one !== undefined);
   if (given.length !== 1) {
     throw new ExpectedError('usage', 'name one session, or give one of --tenant, --account and --all', {
       cure: 'entra-sync web sessions list shows them',
@@ -67,7 +67,8 @@ async function end(run: Run, session: string | undefined, options: EndOptions): 
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
   const tenantId = tenant?.tenant_id ?? null;
-  const accountId = options.account === undefined ? null : requireId(options.account, '--account', 'an account id');
+  const accountId =
+    options.account === undefined ? null : await pickAccountId(terminal, database, tenantId, options.account);
   const ended = await endSessions(database, { sessionId: session ?? null, tenantId, accountId });
   if (session !== undefined && ended === 0) {
     throw new ExpectedError('unknown_name', `no open session is called ${session.slice(0, 40)}`, {

@@ -1,4 +1,4 @@
-// Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account.
+// Finds accounts of all tenants by id, name or mail, and the reasons why a user has no account and a group is not here.
 import { asGuid, type Source } from '../../rules/decode.ts';
 import { type Database, rows } from '../database/pool.ts';
 import { naturally } from '../database/vocabulary.ts';
@@ -70,12 +70,14 @@ export async function documentOf(database: Database, accountId: string): Promise
   return found?.source ?? {};
 }
 
-/** Why a user has no account, or none that is up to date. */
+/** Why a user has no account, or none that is up to date; or why a group is not here. */
 export type Absence = {
+  /** Groups are told of only if they were set aside. */
+  kind: 'user' | 'group';
   tenant_id: string;
   tenant_name: string;
   why: 'set_aside' | 'out_of_scope' | 'deleted' | 'purged' | 'erased';
-  /** Why the user was set aside; null for other kinds. */
+  /** Why the object was set aside; null for other kinds. */
   reason: string | null;
   since: Date | null;
   last_seen_at: Date | null;
@@ -83,26 +85,30 @@ export type Absence = {
   condition: number | null;
 };
 
-/** Returns why no account has this object id, or had this account id before its purge. */
+/** Returns why no account or group has this object id, or why no account has this account id: it had, before its purge. */
 export async function findAbsences(database: Database, tenantId: string | null, word: string): Promise<Absence[]> {
   return rows<Absence>(
     database,
-    `select t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at, x.condition
+    `select x.kind, t.tenant_id, t.name as tenant_name, x.why, x.reason, x.since, x.last_seen_at, x.condition
        from (
-         select tenant_id, 'set_aside' as why, reason, first_seen_at as since, last_seen_at, null::smallint as condition
-           from entra_sync.set_aside
-          where stream = 'users' and (object_key = :word or left(object_key, 36) = lower(:word))
+         select case s.stream when 'users' then 'user' else 'group' end as kind, s.tenant_id, 'set_aside' as why,
+                s.reason, s.first_seen_at as since, s.last_seen_at, null::smallint as condition
+           from entra_sync.set_aside s
+          where (s.object_key = :word or left(s.object_key, 36) = lower(:word))
+            -- Of a group that is here, only a part was set aside.
+            and (s.stream = 'users' or not exists (
+              select from entra_sync.groups g where g.tenant_id = s.tenant_id and g.entra_object_id = :id::uuid))
          union all
-         select tenant_id, 'out_of_scope', null, null, null, condition from entra_sync.outside_scope
+         select 'user', tenant_id, 'out_of_scope', null, null, null, condition from entra_sync.outside_scope
           where entra_object_id = :id::uuid
          union all
-         select tenant_id, 'deleted', null, null, null, null from entra_sync.deleted_strangers
+         select 'user', tenant_id, 'deleted', null, null, null, null from entra_sync.deleted_strangers
           where stream = 'users' and entra_object_id = :id::uuid
          union all
-         select tenant_id, 'purged', null, at, null, null from entra_sync.changes
+         select 'user', tenant_id, 'purged', null, at, null, null from entra_sync.changes
           where account_id = :id::uuid and kind = 'account.purged'
          union all
-         select tenant_id, 'erased', null, erased_at, null, null from entra_sync.erased_objects
+         select 'user', tenant_id, 'erased', null, erased_at, null, null from entra_sync.erased_objects
           where object_hash = entra_sync.object_hash(tenant_id, :id::uuid)
        ) x join entra_sync.tenants t using (tenant_id)
       where :tenantId::uuid is null or t.tenant_id = :tenantId

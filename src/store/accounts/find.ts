@@ -7,6 +7,7 @@ export type Found = {
   readonly tenant_id: string;
   readonly tenant_name: string;
   readonly account_id: string | null;
+  /** Null of a group that was set aside before it was stored. */
   readonly group_id: string | null;
   readonly entra_object_id: string | null;
   readonly display_name: string | null;

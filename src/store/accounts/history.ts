@@ -27,9 +27,17 @@ select h.change_id, h.at, h.actor, h.cycle_id, h.kind, h.field, h.before, h.afte
   left join entra_sync.accounts a on a.account_id = other.id
  order by h.ordinality limit :limit`;
 
-/** Returns the last `limit` changed fields of an account, newest first. */
-export function accountHistory(database: Database, id: string, limit: number): Promise<HistoryRow[]> {
-  return rows<HistoryRow>(database, historyOf('directory.account_history(:id)'), { id, limit });
+/**
+ * Returns the last `limit` changed fields of an account, newest first. `viewer`: the account that looks, which alone is
+ * told its own values of private fields.
+ */
+export function accountHistory(
+  database: Database,
+  id: string,
+  limit: number,
+  viewer: string | null = null,
+): Promise<HistoryRow[]> {
+  return rows<HistoryRow>(database, historyOf('directory.account_history(:id, :viewer)'), { id, limit, viewer });
 }
 
 /** Returns the last `limit` changed fields and memberships of a group, newest first. */

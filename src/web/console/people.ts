@@ -66,7 +66,7 @@ export const peoplePage = page({
         nameless: found.length === 0 ? await countUnnamed(read, tenantId) : undefined,
         absences:
           found.some((one) => one.kind === 'user') || found.length === 0
-            ? await findAbsences(read, tenantId, q.trim())
+            ? (await findAbsences(read, tenantId, q.trim())).filter((one) => one.kind === 'user')
             : [],
       };
     }

@@ -253,11 +253,32 @@ describe('explain', () => {
   });
 
   test('a purged account, and a user who was never seen', async () => {
+    const [before] = await sql<{ at: string }>("select to_json(clock_timestamp()) #>> '{}' as at");
+    const at = before?.at ?? '';
     world.tenant.purgeUser(objectId);
     await world.cycle();
     await sql('update entra_sync.accounts set purge_at = now() where account_id = :accountId', { accountId });
     await world.cycle();
     expect((await cli('explain', accountId)).stdout).toMatch(/^Contoso +purged \d+ s ago/m);
+    // As of a time before: its id, and that its values are gone.
+    expect(await json('explain', accountId, '--at', at)).toMatchObject({
+      verdict: 'live',
+      account: { account_id: accountId, erased: true, profile: null, user_principal_name: null },
+    });
+    const then = await cli('explain', accountId, '--at', at, '--tenant', 'Contoso');
+    expect(then.stdout).toMatch(new RegExp(`^${accountId} was live at .*; it was purged since, with its values$`, 'm'));
+    expect((await cli('explain', accountId, '--at', '0m')).stdout).toMatch(/ had no live account at /);
+    const { account, group, history } = await json('history', accountId);
+    expect({ account, group }).toMatchObject({
+      account: { account_id: accountId, tenant_name: 'Contoso' },
+      group: null,
+    });
+    const lines = history as { kind: string; before: unknown; after: unknown }[];
+    expect(lines.map(({ kind }) => kind)).toEqual(['account.purged', 'account.removed', 'account.created']);
+    for (const line of lines) expect(line).toMatchObject({ before: null, after: null });
+    const told = (await cli('history', accountId)).stdout;
+    expect(told).toMatch(new RegExp(`^${accountId}, Contoso, purged \\d+ s ago: its values are gone$`, 'm'));
+    expect(told).toMatch(/ account\.removed$/m);
     expectOneLine(
       await cli('explain', 'nobody@contoso.example'),
       2,

@@ -1,12 +1,18 @@
 // `find`, and verbs that take words of a name: on two tenants that were synced.
+import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createAccount } from '../../../src/store/accounts/accounts.ts';
+import { createAccount, removeAccount } from '../../../src/store/accounts/accounts.ts';
 import { rows } from '../../../src/store/database/pool.ts';
+import { writeAudit } from '../../../src/store/feed/audit.ts';
+import { listSessions } from '../../../src/store/web/sessions.ts';
+import { beginSession } from '../../../src/web/session.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
 let world: World;
 let ann: string;
+let staff: string;
+let unread: string;
 
 const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url, COLUMNS: '200' });
 
@@ -17,8 +23,9 @@ beforeAll(async () => {
   ann = tenant.createUser({ displayName: 'Ann Bergström', ...address('ann.bergstrom') });
   tenant.createUser({ displayName: 'Anna Berg', ...address('anna.berg') });
   const gone = tenant.createUser({ displayName: 'Bertil Gone', ...address('bertil') });
-  const staff = tenant.createGroup({ displayName: 'SG-All-Staff', securityEnabled: true });
+  staff = tenant.createGroup({ displayName: 'SG-All-Staff', securityEnabled: true });
   tenant.addMember(staff, ann);
+  unread = tenant.createGroup({ displayName: 'No\0Name', securityEnabled: true });
   await world.cycle();
   tenant.deleteUser(gone);
   await world.cycle();
@@ -52,6 +59,24 @@ describe('find', () => {
     });
   });
 
+  test('a group that was set aside before it was stored is found by its id, and explain says why it is not here', async () => {
+    expect((await cli('find', unread)).stdout).toMatch(new RegExp(`^group .*set aside +${unread}$`, 'm'));
+    const { code, stdout, stderr } = await cli('explain', unread, '--at', '0m');
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^--at shows accounts, purged ones by their account id\. What is known now:$/m);
+    expect(stdout).toMatch(new RegExp(`^There is no group ${unread}:\nContoso +set aside .*NUL character`));
+    const history = await cli('history', unread);
+    expectOneLine(history, 2, /no account and no group is called/);
+    expect(history.stderr, 'a group without an id here is none to choose').not.toContain(`${unread}: `);
+    expectOneLine(await cli('changes', '--group', unread), 2, /no account and no group is called/);
+    // Of a group that is here, a part may be set aside.
+    await world.database.raw(
+      "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', :key, 'x')",
+      { tenantId: world.tenant.tenantId, key: `${staff}/members` },
+    );
+    expectOneLine(await cli('explain', staff), 2, /no user or account called/);
+  });
+
   test('nothing, no words, a tenant that is not there', async () => {
     expectOneLine(await cli('find', 'xqwv'), 2, /nothing is called xqwv -> /);
     expectOneLine(await cli('find', 'ann', '--tenant', 'Nowhere'), 2, /Nowhere/);
@@ -70,6 +95,45 @@ describe('words in place of an id or a name', () => {
     expect(edited.stderr).toMatch(/bergstrom: Ann Bergström, Contoso/);
   });
 
+  test('sync --user and restore take them too', async () => {
+    const { tenantId } = world.tenant;
+    world.tenant.updateUser(ann, { jobTitle: 'Chief' });
+    const environment = { ...world.simulator.environment(tenantId), DATABASE_URL: world.url };
+    const synced = await runCli(['sync', 'Contoso', '--user', 'BERGSTROM ann'], environment);
+    expect(synced.stdout).toMatch(/^Contoso, Ann Bergström: updated$/m);
+    const made = await createAccount(world.database, tenantId, { displayName: 'Hilda Hand' }, 'test');
+    await removeAccount(world.database, made, { actor: 'test', role: 'user' });
+    expect((await cli('restore', 'hild')).stdout).toMatch(/^Hilda Hand, Contoso: shown again, as a manual account\.$/m);
+  });
+
+  test('audit and web sessions end take them too, and audit the id of an account that is gone', async () => {
+    const { database, tenant } = world;
+    const { tenantId } = tenant;
+    const { account } = JSON.parse((await cli('explain', ann, '--json')).stdout);
+    const [gone, other] = [randomUUID(), randomUUID()];
+    for (const accountId of [account.account_id, gone])
+      await writeAudit(database, [
+        { actor: 'Mary', role: 'ops_read', via: 'web', act: 'person.viewed', tenantId, accountId },
+      ]);
+    for (const [word, accountId] of [
+      ['bergstrom', account.account_id],
+      [gone, gone],
+    ]) {
+      const { audit } = JSON.parse((await cli('audit', 'Contoso', '--account', word, '--json')).stdout);
+      expect(audit, word).toMatchObject([{ act: 'person.viewed', account_id: accountId }]);
+    }
+    expectOneLine(
+      await cli('audit', '--account', 'xqwv'),
+      2,
+      /there is no account xqwv -> entra-sync find "xqwv" shows/,
+    );
+    for (const objectId of [ann, other])
+      await beginSession(database, { tenantId, objectId, actor: objectId, ops: null, directoryRole: null });
+    const ended = await cli('web', 'sessions', 'end', '--account', 'bergstrom', '--tenant', 'Contoso');
+    expect(ended.stdout).toBe('1 session ended.\n');
+    expect((await listSessions(database)).map(({ actor }) => actor)).toEqual([other]);
+  });
+
   test('several: a table to choose from, nothing is changed', async () => {
     const before = await rows(world.database, 'select count(*) from entra_sync.changes', {});
     const result = await cli('edit', 'berg ann', 'mobilePhone=+1 555');
@@ -81,11 +145,13 @@ describe('words in place of an id or a name', () => {
     expect(await rows(world.database, 'select count(*) from entra_sync.changes', {})).toEqual(before);
   });
 
-  test('several of two tenants: --tenant is a way to choose', async () => {
+  test('several of two tenants: the tenant is a way to choose', async () => {
     const other = '7c1b3e0a-5d2f-4a86-9b10-3e6f8a2d4c51';
     expect((await cli('tenant', 'add', other, '--name', 'Fabrikam')).code).toBe(0);
     await createAccount(world.database, other, { displayName: 'Anna Berg' }, 'test');
-    expect((await cli('explain', 'anna berg')).stderr).toMatch(/2 accounts match anna berg -> .*, or give --tenant: /);
+    expect((await cli('explain', 'anna berg')).stderr).toMatch(
+      /2 accounts match anna berg -> .*, or name the tenant: /,
+    );
     expect((await cli('explain', 'anna berg', '--tenant', 'Fabrikam')).code).toBe(0);
   });
 

@@ -2,7 +2,9 @@
 // person back.
 import { expect, test } from 'vitest';
 import { createAccount, editAccount } from '../../../src/store/accounts/accounts.ts';
+import { assign, assigning, putItem, putSlot } from '../../../src/store/accounts/assignments.ts';
 import { rows } from '../../../src/store/database/pool.ts';
+import { writeAudit } from '../../../src/store/feed/audit.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
 import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { groupsWorld } from '../../support/groups-world.ts';
@@ -64,6 +66,48 @@ test('the export has values, the directory’s document, edits, groups and histo
     ]),
   });
   expectOneLine(await cli('person', 'export', 'nosuch'), 2, /there is no account nosuch/);
+});
+
+test('rule 34: the export has what is assigned, each look at the person, and the person’s own private values of before', async () => {
+  const { world, tenant, id, other, cli } = await markedWorld();
+  const { database } = world;
+  const { tenantId } = tenant;
+  const slot = 'banner';
+  await assigning(database, false, async (on) => {
+    await putSlot(on, { tenant_id: null, slot, winners: 2, title: null }, 'test');
+    for (const [item, target] of [
+      ['corp', { everyone: true }],
+      ['own', { account: id }],
+      ['theirs', { account: other }],
+    ] as const) {
+      await putItem(on, { tenant_id: null, slot, item, title: null, html: null }, 'test');
+      await assign(on, { tenantId, slot, item, target, options: {} }, 'test');
+    }
+  });
+  const looks = [id, other].map((accountId) => ({
+    ...{ actor: `account:${other}`, role: 'manager', via: 'web' as const, act: 'person.viewed', tenantId, accountId },
+  }));
+  await writeAudit(database, looks);
+  await editAccount(database, id, { pronouns: 'she' }, { actor: mail, role: 'user' });
+  const { stdout, stderr } = await cli('person', 'export', `glenn ${mark}`, '--actor', 'dpo');
+  const told = JSON.parse(stdout);
+  // Words find the person as they do for every other verb.
+  expect(stderr).toContain(`glenn ${mark}: Glenn ${mark}, Contoso`);
+  expect(told.assigned).toEqual([
+    { slot, rank: 1, item: 'own' },
+    { slot, rank: 2, item: 'corp' },
+  ]);
+  expect(told.looks).toEqual([
+    expect.objectContaining({ act: 'person.viewed', actor: `account:${other}`, role: 'manager', via: 'web' }),
+  ]);
+  const pronouns = told.history.filter(({ field }: { field: string }) => field === 'profile.pronouns');
+  expect(pronouns.map(({ before, after }: { before: unknown; after: unknown }) => [before, after])).toEqual([
+    [`they ${mark}`, 'she'],
+    [null, `they ${mark}`],
+  ]);
+  // The export is a look itself.
+  const again = JSON.parse((await cli('person', 'export', id)).stdout);
+  expect(again.looks[0]).toMatchObject({ act: 'person.exported', actor: 'dpo', via: 'cli' });
 });
 
 test('rule 34: an erased person leaves no value in any column of any table, and no cycle brings the person back', async () => {
@@ -128,8 +172,11 @@ test('rule 34: a removed account, one made by hand and one whose removal is held
   const first = await cli('person', 'erase', id, '--confirm', `Glenn ${mark}`);
   expect(first.stdout).toContain('is erased');
   expect(await rows(database, 'select from entra_sync.removal_lists')).toEqual([]);
-  const made = await createAccount(database, tenant.tenantId, { displayName: `Bob ${mark}` }, mark);
-  expect((await cli('person', 'erase', made, '--confirm', `Bob ${mark}`)).stdout).not.toContain('No cycle');
+  await createAccount(database, tenant.tenantId, { displayName: `Bob ${mark}` }, mark);
+  // By words, as for every other verb.
+  const made = await cli('person', 'erase', `bob ${mark.slice(0, 4)}`, '--confirm', `Bob ${mark}`);
+  expect(made.stdout).toContain('is erased');
+  expect(made.stdout).not.toContain('No cycle');
   await setSettings(database, { removals: { max: 100, percent: 100, floor: 0 } });
   tenant.deleteUser(person(2));
   await world.cycle();
