@@ -365,6 +365,13 @@ test('rule 37: a preview is what then happens, and writes nothing', async () => 
   await sound();
 });
 
+test('rule 37: a preview of an assignment that starts later is of that moment', async () => {
+  await give.assign('banner', 'corp', { account: give.account(1) }, { ends_at: await give.time('1 hour') });
+  const later = { starts_at: await give.time('2 hours') };
+  const foreseen = await give.preview('banner', 'sales', { account: give.account(1) }, later);
+  expect(foreseen).toEqual([{ account: give.account(1), before: { banner: [] }, after: { banner: ['sales'] } }]);
+});
+
 describe('rule 38: no cycle writes or deletes an assignment', () => {
   test('a group that is renamed, removed, restored and purged, and a person who is', async () => {
     await give.assign('banner', 'spring', { group: give.group(101) });
