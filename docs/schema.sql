@@ -627,7 +627,9 @@ create view directory.managers with (security_barrier=true) as
             'line'::text AS via
            FROM (entra_sync.accounts r
              JOIN entra_sync.accounts m_1 ON (((m_1.tenant_id = r.tenant_id) AND (m_1.entra_object_id = r.manager_object_id))))
-          WHERE ((r.manager_object_id IS NOT NULL) AND (r.removed_at IS NULL) AND (m_1.removed_at IS NULL) AND (m_1.account_id <> r.account_id) AND (r.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), r.tenant_id)))
+          WHERE ((r.manager_object_id IS NOT NULL) AND (r.removed_at IS NULL) AND (m_1.removed_at IS NULL) AND (m_1.account_id <> r.account_id) AND (EXISTS ( SELECT
+                   FROM entra_sync.tenants_with_managers k
+                  WHERE (k.tenant_id = r.tenant_id))) AND (r.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), r.tenant_id)))
         UNION ALL
          SELECT DISTINCT b.tenant_id,
             p.account_id,
@@ -642,7 +644,7 @@ create view directory.managers with (security_barrier=true) as
                    FROM (entra_sync.groups g
                      JOIN entra_sync.effective_members x ON (((x.group_no = g.group_no) AND (x.account_no = p.account_no))))
                   WHERE ((g.tenant_id = b.tenant_id) AND (g.entra_object_id = b.people_id))))) AND (b.tenant_id = COALESCE(( SELECT entra_sync.narrowed_to() AS narrowed_to), b.tenant_id)))) m;
-comment on view directory.managers is 'Each account with an account that manages it, both live: via line, the manager in Entra ID, or via group, by managedBy of the settings. Direct reports only.';
+comment on view directory.managers is 'Each account with an account that manages it, both live: via line, the manager in Entra ID where the settings in force say managers: true, or via group, by managedBy of the settings. Direct reports only.';
 
 create view directory.memberships with (security_barrier=true) as
  SELECT tenant_id,
@@ -1385,7 +1387,7 @@ begin
   perform entra_sync.require_object(patch, 'patch');
   return entra_sync.edit_locked(account, entra_sync.empty_as_null(patch), 'account:' || actor_account_id, role, expected_updated_at);
 end $function$;
-comment on function directory.edit_as(uuid,uuid,jsonb,timestamp with time zone) is 'An edit by an account, of itself (role user) or of an account that it manages (role manager); returns the new profile. ES004, ES003, then ES001, ES002, ES005, ES008, then ES009 where a field of the patch has changed since expected_updated_at: DETAIL holds field, yours and theirs. null is no check.';
+comment on function directory.edit_as(uuid,uuid,jsonb,timestamp with time zone) is 'An edit by an account, of itself (role user) or of an account that it manages (role manager); returns the new profile. ES004, ES003, then ES001, ES002, ES005, then ES009 where a field of the patch has changed since expected_updated_at: DETAIL holds field, yours and theirs; then ES008. null is no check.';
 
 CREATE OR REPLACE FUNCTION directory.explain_account(account_id uuid)
  RETURNS TABLE(field text, value jsonb, origin text, owner text, editable_by text[], mapped_from text, directory_value jsonb, user_value jsonb, since timestamp with time zone, changed_by text)
@@ -1677,6 +1679,10 @@ begin
      and a.removed_at is null;
   if manager.account_id is null then
     perform entra_sync.refuse_unknown_account(managed.manager_account_id);
+  end if;
+  if not exists (select from entra_sync.tenants_with_managers k where k.tenant_id = manager.tenant_id) then
+    -- By groups alone: no account names it as the manager.
+    manager.entra_object_id := null;
   end if;
   select coalesce(bool_or(b.people_id is null), false),
          coalesce(array_agg(distinct g.group_no) filter (where g.group_no is not null), '{}')
@@ -2513,7 +2519,9 @@ CREATE INDEX accounts_by_told_manager ON entra_sync.accounts USING btree (tenant
 CREATE INDEX accounts_due_by_hand ON entra_sync.accounts USING btree (purge_at) WHERE (removed_reason = 'by_hand'::text);
 CREATE INDEX accounts_suspended ON entra_sync.accounts USING btree (tenant_id, suspended_at) WHERE (suspended_at IS NOT NULL);
 CREATE INDEX accounts_to_purge ON entra_sync.accounts USING btree (tenant_id, purge_at) WHERE (purge_at IS NOT NULL);
+CREATE CONSTRAINT TRIGGER change_as_late AFTER UPDATE OF updated_at ON entra_sync.accounts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.updated_at > now()) AND (new.updated_at = (old.updated_at + '00:00:00.001'::interval)))) EXECUTE FUNCTION entra_sync.change_as_late();
 CREATE TRIGGER drop_effective AFTER DELETE ON entra_sync.accounts REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION entra_sync.drop_effective();
+CREATE TRIGGER later_than_before BEFORE UPDATE OF updated_at ON entra_sync.accounts FOR EACH ROW WHEN (((new.updated_at <> old.updated_at) AND (new.updated_at < (old.updated_at + '00:00:00.001'::interval)))) EXECUTE FUNCTION entra_sync.later_than_before();
 CREATE TRIGGER note_cleared BEFORE INSERT OR UPDATE OF overrides ON entra_sync.accounts FOR EACH ROW WHEN (((new.overrides <> '{}'::jsonb) OR (new.cleared <> '{}'::text[]))) EXECUTE FUNCTION entra_sync.note_cleared();
 CREATE TRIGGER note_manager BEFORE INSERT OR UPDATE OF source ON entra_sync.accounts FOR EACH ROW WHEN ((jsonb_exists(new.source, 'manager'::text) OR (new.manager_object_id IS NOT NULL))) EXECUTE FUNCTION entra_sync.note_manager();
 CREATE TRIGGER words_kept AFTER UPDATE ON entra_sync.accounts FOR EACH ROW WHEN ((((old.mapped IS DISTINCT FROM new.mapped) OR (old.overrides IS DISTINCT FROM new.overrides) OR (old.source IS DISTINCT FROM new.source) OR (old.user_principal_name IS DISTINCT FROM new.user_principal_name) OR (old.mail IS DISTINCT FROM new.mail)) AND ((entra_sync.account_name(old.profile, old.source, old.user_principal_name, old.mail) IS DISTINCT FROM entra_sync.account_name(new.profile, new.source, new.user_principal_name, new.mail)) OR (entra_sync.sort_name(old.profile, old.source, old.user_principal_name, old.mail) <> entra_sync.sort_name(new.profile, new.source, new.user_principal_name, new.mail))))) EXECUTE FUNCTION entra_sync.keep_account_words();
@@ -3749,6 +3757,20 @@ UNION ALL
           WHERE ((m.round_id = x.round_id) AND (m.group_object_id = x.group_object_id) AND (m.member_object_id = x.member_object_id)))));
 comment on view entra_sync.staged_members is 'What a round says of memberships, whether its slices are unfolded yet or not.';
 
+create view entra_sync.tenants_with_managers as
+ SELECT tenant_id
+   FROM entra_sync.tenants t
+  WHERE (COALESCE(( SELECT (s.document -> 'managers'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id = t.tenant_id)
+          ORDER BY s.version DESC
+         LIMIT 1), ( SELECT (s.document -> 'managers'::text)
+           FROM entra_sync.settings s
+          WHERE (s.tenant_id IS NULL)
+          ORDER BY s.version DESC
+         LIMIT 1)) = 'true'::jsonb);
+comment on view entra_sync.tenants_with_managers is 'The tenants whose settings in force say managers: true. In others the links in accounts count for nothing.';
+
 create view entra_sync.unnumbered_batches as
  SELECT b.batch_id,
     b.tenant_id,
@@ -4076,6 +4098,19 @@ AS $function$
 $function$;
 comment on function entra_sync.broken_tag(text) is NULL;
 
+CREATE OR REPLACE FUNCTION entra_sync.change_as_late()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update entra_sync.changes c set at = new.updated_at
+   where c.account_id = new.account_id and c.kind like 'account.%' and c.at = now();
+  return null;
+end $function$;
+comment on function entra_sync.change_as_late() is 'Where later_than_before moved an account''s time, the change rows of the transaction have it too. At its end, when they are written.';
+
 CREATE OR REPLACE FUNCTION entra_sync.change_fields(before jsonb, after jsonb)
  RETURNS TABLE(field text, before jsonb, after jsonb)
  LANGUAGE sql
@@ -4112,12 +4147,12 @@ begin
   if expected is null or expected = date_trunc('milliseconds', account.updated_at) then
     return null;
   end if;
-  -- The ids of an account's changes are in the order of their commits; times of cycles are those of their begin.
+  -- Before migration 0137 a cycle's change had the time of its begin, which may lie before the change that it followed.
   select max(c.change_id) into known from entra_sync.changes c
    where c.account_id = account.account_id and c.kind like 'account.%' and date_trunc('milliseconds', c.at) = expected;
   select f into field from entra_sync.changes c cross join lateral jsonb_object_keys(c.before -> 'profile') as f
    where c.account_id = account.account_id and c.kind like 'account.%' and f = any(fields)
-     and case when known is null then date_trunc('milliseconds', c.at) > expected else c.change_id > known end
+     and (date_trunc('milliseconds', c.at) > expected or c.change_id > known)
    order by f limit 1;
   return field;
 end $function$;
@@ -4250,7 +4285,7 @@ begin
     account.shelf - array(select jsonb_object_keys(new_values)),
     fields, actor);
 end $function$;
-comment on function entra_sync.edit_locked(entra_sync.accounts,jsonb,text,text,timestamp with time zone) is 'The edit of a locked account, of checked patch and role: ES001 to ES003, ES005, ES008, then ES009.';
+comment on function entra_sync.edit_locked(entra_sync.accounts,jsonb,text,text,timestamp with time zone) is 'The edit of a locked account, of checked patch and role: ES001 to ES003, ES005, then ES009, then ES008.';
 
 CREATE OR REPLACE FUNCTION entra_sync.effective_of(account integer, nested boolean)
  RETURNS TABLE(group_no integer, is_direct boolean)
@@ -5690,6 +5725,17 @@ CREATE OR REPLACE FUNCTION entra_sync.last_change(c entra_sync.changes)
 AS $function$ select coalesce((select max(i) from unnest(c.change_ids) i), c.change_id) $function$;
 comment on function entra_sync.last_change(entra_sync.changes) is 'The highest change id that a row stands for.';
 
+CREATE OR REPLACE FUNCTION entra_sync.later_than_before()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  new.updated_at := old.updated_at + interval '1 millisecond';
+  return new;
+end $function$;
+comment on function entra_sync.later_than_before() is 'Each transaction that changes an account leaves a later updated_at, by a millisecond or more.';
+
 CREATE OR REPLACE FUNCTION entra_sync.leave_nested_out(tenant uuid, paths bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -5902,12 +5948,14 @@ AS $function$
   select case
     when manager.tenant_id <> account.tenant_id or manager.account_id = account.account_id
       or manager.removed_at is not null or account.removed_at is not null then null
-    when manager.entra_object_id = account.manager_object_id then 'line'
+    when manager.entra_object_id = account.manager_object_id
+      and exists (select from entra_sync.tenants_with_managers k where k.tenant_id = account.tenant_id) then 'line'
     when exists (
       select from entra_sync.managed_by b
        cross join lateral (
          select from entra_sync.groups h join entra_sync.effective_members e on e.group_no = h.group_no
-          where h.tenant_id = b.tenant_id and h.entra_object_id = b.managers_id and e.account_no = manager.account_no offset 0) m
+          where h.tenant_id = b.tenant_id and h.entra_object_id = b.managers_id
+            and e.account_no = manager.account_no offset 0) m
        where b.tenant_id = account.tenant_id
          and (b.people_id is null or exists (
            select from entra_sync.groups g join entra_sync.effective_members e on e.group_no = g.group_no

@@ -39,6 +39,7 @@ beforeAll(async () => {
   await addTenant(database, { tenantId, name: 'Contoso', ref: null }, loadDefaults());
   await setSettings(database, {
     sourceOfTruth: 'hybrid',
+    managers: true,
     portal: { managers: true },
     fields: { mobilePhone: { owner: 'user', max: 30 }, jobTitle: { owner: 'user' } },
   });

@@ -6,7 +6,9 @@ import {
   accountOf,
   changesOf,
   type EditStore,
+  keepManagers,
   openEditStore,
+  setRule,
   storedAccount,
   tenantWith,
 } from '../support/people-edit.ts';
@@ -30,6 +32,7 @@ beforeAll(async () => {
     pronouns: { editableBy: ['user'], mappedFrom: null },
     department: { owner: 'directory' },
   });
+  await keepManagers(store, tenant);
   boss = await accountOf(store, tenant, { objectId: objects.boss });
   ann = await accountOf(store, tenant, { objectId: objects.ann, source: { manager: objects.boss } });
 });
@@ -84,6 +87,7 @@ describe('rule 42: an account edits itself and its reports', () => {
 
   test('the members of a group that managedBy names, nested ones too, and nobody else', async () => {
     const where = await tenantWith(store, { jobTitle: {} });
+    await keepManagers(store, where);
     const ids = {
       tenant: where,
       chiefs: randomUUID(),
@@ -154,6 +158,7 @@ describe('rule 42: an account edits itself and its reports', () => {
 
   test('the view shows live ends alone, and no account manages itself', async () => {
     const where = await tenantWith(store, {});
+    await keepManagers(store, where);
     const ids = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
     const [self, gone, one, two] = await Promise.all(
       ids.map((objectId, place) =>
@@ -180,10 +185,39 @@ describe('rule 42: an account edits itself and its reports', () => {
       ].sort((left, right) => (String(left.account_id) < String(right.account_id) ? -1 : 1)),
     );
   });
+
+  test('by the line while the settings in force keep managers alone, manual accounts too', async () => {
+    const where = await tenantWith(store, { jobTitle: {} });
+    const chief = await accountOf(store, where, { objectId: objects.boss });
+    const worker = await report(where, { state: 'manual' });
+    const links = async () => {
+      const shown = await ask<{ via: string }>(
+        store,
+        'select via from directory.managers where account_id = :worker and manager_account_id = :chief',
+        { worker, chief },
+      );
+      const [told] = await ask<{ manages: string | null; managed: number }>(
+        store,
+        `select directory.manages(:chief::uuid, :worker::uuid) as manages,
+                (select count(*)::int from directory.managed(:chief::uuid)) as managed`,
+        { worker, chief },
+      );
+      return { shown: shown.map(({ via }) => via), ...told };
+    };
+    const none = { shown: [], manages: null, managed: 0 };
+    expect(await links()).toEqual(none);
+    expect(await editAs(chief, worker, { jobTitle: 'x' })).toMatchObject({ code: 'ES003' });
+    await keepManagers(store, where);
+    expect(await links()).toEqual({ shown: ['line'], manages: 'line', managed: 1 });
+    expect(await editAs(chief, worker, { jobTitle: 'Clerk' })).toEqual({ profile: { jobTitle: 'Clerk' } });
+    await keepManagers(store, where, false);
+    expect(await links()).toEqual(none);
+    expect(await editAs(chief, worker, { jobTitle: 'x' })).toMatchObject({ code: 'ES003' });
+  });
 });
 
 describe('the order of the errors', () => {
-  test('ES004, then ES003, then those of the field, then ES009', async () => {
+  test('ES004, then ES003, then those of the field, then ES009, then ES008', async () => {
     const account = await report();
     const old = await readAt(account);
     await editAs(boss, account, { jobTitle: 'New' });
@@ -206,8 +240,26 @@ describe('the order of the errors', () => {
     expect(await codes(boss, account, { jobTitle: 7 }, old)).toBe('ES005');
     expect(await codes(boss, account, { jobTitle: 'x' }, old)).toBe('ES009');
     expect((await storedAccount(store, account)).overrides).toEqual({ jobTitle: 'New' });
+    await setRule(store, tenant, 'mail', {});
+    await accountOf(store, tenant, { objectId: randomUUID(), mail: 'taken@contoso.example' });
+    const manual = await report(tenant, { state: 'manual' });
+    const before = await readAt(manual);
+    await editAs(boss, manual, { jobTitle: 'New' });
+    const taking = { mail: 'Taken@contoso.example' };
+    expect(await codes(boss, manual, { ...taking, jobTitle: 'x' }, before)).toBe('ES009');
+    expect(await codes(boss, manual, taking, before)).toBe('ES008');
   });
 });
+
+// As a cycle's commit writes it.
+const updatedByCycle = `
+with pair as (select a.mapped as before from entra_sync.accounts a where a.account_id = $1 for update),
+written as (
+  update entra_sync.accounts a set mapped = jsonb_build_object('jobTitle', $2::text), updated_at = now()
+    from pair p where a.account_id = $1 returning a.tenant_id, p.before, a.mapped as after)
+insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, before, after)
+select nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id')), w.tenant_id, 'worker', 'account.updated', $1,
+       jsonb_build_object('profile', w.before), jsonb_build_object('profile', w.after) from written w`;
 
 describe('rule 42: an edit of what changed since', () => {
   test('is refused with both values, and writes nothing, not even its other fields', async () => {
@@ -242,6 +294,30 @@ describe('rule 42: an edit of what changed since', () => {
       theirs: null,
     });
   });
+
+  // The form shows a change that was made so long after the transaction began that follows it.
+  test.each(['-1 microsecond', '1 microsecond', '5 seconds'])(
+    'is found whenever the transaction that changed it began: %s',
+    async (ahead) => {
+      const account = await report(tenant, { mapped: { jobTitle: 'Clerk' } });
+      const [writer, other] = [await store.connect(), await store.connect()];
+      await writer.query('begin');
+      const { rows: begun } = await writer.query<{ at: string }>('select (now() + $1::interval)::text as at', [ahead]);
+      await other.query('update entra_sync.accounts set updated_at = $2 where account_id = $1', [
+        account,
+        begun[0]?.at,
+      ]);
+      const read = await readAt(account);
+      // Twice, as a commit moves a report that changed itself.
+      for (const title of ['Queen', 'King']) await writer.query(updatedByCycle, [account, title]);
+      await writer.query('commit');
+      expect(detailOf(await editAs(boss, account, { jobTitle: 'Mine' }, read))).toMatchObject({ theirs: 'King' });
+      expect(await editAs(boss, account, { phone: '1' }, read)).toMatchObject({ profile: { phone: '1' } });
+      expect(await editAs(boss, account, { jobTitle: 'Mine' }, await readAt(account))).toMatchObject({
+        profile: { jobTitle: 'Mine' },
+      });
+    },
+  );
 
   test('one of two edits at once is written, and the other one learns both values', async () => {
     const account = await report();

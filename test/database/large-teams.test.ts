@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { keepNewWords } from '../../src/store/accounts/words.ts';
 import { inTransaction, rows } from '../../src/store/database/pool.ts';
-import { accountOf, tenantWith } from '../support/people-edit.ts';
+import { accountOf, keepManagers, tenantWith } from '../support/people-edit.ts';
 import { ask, openStore, type Store } from '../support/stage.ts';
 
 type Member = { account_id: string; display_name: string | null; mail: string | null; sort_name: string };
@@ -28,6 +28,7 @@ let people: Person[];
 beforeAll(async () => {
   store = await openStore();
   tenant = await tenantWith(store, {});
+  await keepManagers(store, tenant);
   const boss = randomUUID();
   managers = {
     line: await accountOf(store, tenant, { objectId: boss }),

@@ -59,7 +59,11 @@ beforeAll(async () => {
   });
   [own, foreign] = [await tenantWithAll(), await tenantWithAll()];
   const { tenant = '', account = '' } = own;
-  const document = { publishers: { groups: [objectId(101), objectId(102)] }, portal: { managers: true } };
+  const document = {
+    publishers: { groups: [objectId(101), objectId(102)] },
+    portal: { managers: true },
+    managers: true,
+  };
   await ask(store, "insert into entra_sync.settings (tenant_id, document, actor) values (:tenant, :document, 'test')", {
     ...{ tenant, document: JSON.stringify(document) },
   });

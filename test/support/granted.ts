@@ -1,7 +1,7 @@
 // Tenants with rows in every view of the contract, and what a role sees of them.
 import { randomUUID } from 'node:crypto';
 import type { Client } from 'pg';
-import { accountOf, answerOf, tenantWith } from './people-edit.ts';
+import { accountOf, answerOf, keepManagers, tenantWith } from './people-edit.ts';
 import { ask, type Store } from './stage.ts';
 import { keeping, storing } from './stored-memberships.ts';
 
@@ -11,6 +11,7 @@ export type Filled = { tenant: string; account: string; group: string; assignmen
 /** A tenant with rows in every view. */
 export async function filledTenant(store: Store): Promise<Filled> {
   const tenant = await tenantWith(store, { jobTitle: {}, mail: {} });
+  await keepManagers(store, tenant);
   const objects = { tenant, person: randomUUID(), outer: randomUUID(), inner: randomUUID(), gone: randomUUID() };
   const managed = { manager: randomUUID() };
   const account = await accountOf(store, tenant, { objectId: objects.person, source: managed });

@@ -36,6 +36,15 @@ export const edit: fc.Arbitrary<Edit> = fc.record({
 export const pick = <Item>(items: readonly Item[], index: number): Item | undefined =>
   items[index % Math.max(1, items.length)];
 
+/** Restorable after a deletion: the first, the second in tenants that can restore it, the others never. */
+const kinds = [
+  { groupTypes: ['Unified'], mailEnabled: true, securityEnabled: true },
+  { mailEnabled: false, securityEnabled: true },
+  { mailEnabled: true, securityEnabled: true },
+  { mailEnabled: true, securityEnabled: false },
+  { mailEnabled: false, securityEnabled: true, onPremisesSyncEnabled: true },
+];
+
 function edited(tenant: Tenant, { act, one, other }: Edit): unknown {
   const groups = tenant.groups();
   const users = tenant.users();
@@ -58,12 +67,7 @@ function edited(tenant: Tenant, { act, one, other }: Edit): unknown {
     case 'contact':
       return group && tenant.addMember(group.id, randomUUID(), '#microsoft.graph.somethingNew');
     case 'create':
-      return tenant.createGroup({
-        displayName: `Team ${one}`,
-        groupTypes: one % 2 ? ['Unified'] : [],
-        mailEnabled: one % 2 === 1,
-        securityEnabled: true,
-      });
+      return tenant.createGroup({ displayName: `Team ${one}`, ...pick(kinds, one) });
     case 'rename':
       return (
         group &&
@@ -108,6 +112,9 @@ function restoreSomeGroup(tenant: Tenant, one: number): void {
     // It lives, or is permanently deleted.
   }
 }
+
+/** Whether deleted security groups can be restored in a history's tenant: half of the histories draw each. */
+export const restorableOf = (seed: number): boolean => Math.floor(seed / 2) % 2 === 0;
 
 /** Makes an edit, where the tenant has an object for it. */
 export function makeEdit(tenant: Tenant, edit: Edit): void {

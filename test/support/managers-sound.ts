@@ -16,12 +16,14 @@ type Tables = {
   memberships: { holder: string; member: string }[];
   rules: { managers: string; people: string | null }[];
   fields: { field: string; path: string[] }[];
+  /** Whether the settings in force keep managers. */
+  kept: boolean;
   strangers: number;
 };
 
 /**
- * Expects `directory.managers` to show the live manager of each live account, by line and by group, and each managed account
- * to have the values of its manager. No change row holds values of a manager who was purged.
+ * Expects `directory.managers` to show the live manager of each live account, by line where the settings keep managers and by
+ * group, and each managed account to have the values of its manager. No change row holds values of a manager who was purged.
  */
 export async function expectManagersSound(database: Database, tenantId: string): Promise<void> {
   const tables = await readTables(database, tenantId);
@@ -77,7 +79,7 @@ function valueAt(value: unknown, path: readonly string[]): unknown {
 
 function lines(tables: Tables): string[] {
   return tables.accounts.flatMap((one) => {
-    const manager = one.live ? managerOf(tables, one) : undefined;
+    const manager = tables.kept && one.live ? managerOf(tables, one) : undefined;
     return manager ? `${one.account} ${manager.account} line` : [];
   });
 }
@@ -124,6 +126,10 @@ async function readTables(database: Database, tenantId: string): Promise<Tables>
                         from entra_sync.managed_by where tenant_id = :tenantId), '[]') as rules,
             coalesce((select jsonb_agg(jsonb_build_object('field', field, 'path', manager_path))
                         from entra_sync.field_rules where tenant_id = :tenantId and manager_path is not null), '[]') as fields,
+            coalesce((select (array_agg(document -> 'managers' order by tenant_id nulls last, version desc))[1]
+                        from (select distinct on (tenant_id) * from entra_sync.settings
+                               where tenant_id is null or tenant_id = :tenantId order by tenant_id, version desc) s
+                       where jsonb_exists(document, 'managers')), 'false') as kept,
             (select count(*)::int from entra_sync.changes c where c.tenant_id = :tenantId
                 and (c.before_manager is not null and not exists (select from entra_sync.accounts a where a.account_id = c.before_manager)
                      or c.after_manager is not null and not exists (select from entra_sync.accounts a where a.account_id = c.after_manager))

@@ -26,6 +26,16 @@ export async function tenantWith(store: Store, fields: Record<string, FieldRule>
   return tenantId;
 }
 
+/** Says by the settings of the tenant whether managers are kept. By default they are not. */
+export async function keepManagers(store: Store, tenantId: string, kept = true): Promise<void> {
+  await ask(
+    store,
+    `insert into entra_sync.settings (tenant_id, document, actor)
+     values (:tenantId, jsonb_build_object('managers', :kept::boolean), 'test')`,
+    { tenantId, kept },
+  );
+}
+
 export async function setRule(store: Store, tenantId: string, field: string, rule: FieldRule): Promise<void> {
   const owner = rule.owner ?? 'user';
   await ask(

@@ -54,7 +54,7 @@ function newsOf(truth: Truth, view: View): Entity[] {
   );
 }
 
-/** Returns the members that a group shows. A full round omits soft-deleted users, as a member list does. */
+/** Returns the members that a group shows. A full round omits soft-deleted members, as a member list does. */
 function memberNews(truth: Truth, view: View, group: Entity, options: SimulatorOptions): string[] {
   if (view.link !== 'members' || group.state !== 'live') return [];
   const whole = isWhole(group, view);
@@ -63,7 +63,8 @@ function memberNews(truth: Truth, view: View, group: Entity, options: SimulatorO
     const since = view.since ?? -1;
     const isRestoredOnly = whole && view.since !== undefined && group.createdAt <= since && !options.restoredMembers;
     if (link.changedAt > since || (whole && !isRestoredOnly)) {
-      if (view.since !== undefined || truth.users.records.get(id)?.state !== 'soft') {
+      const member = truth.users.records.get(id) ?? truth.groups.records.get(id);
+      if (view.since !== undefined || member?.state !== 'soft') {
         told.push(id);
       }
     }

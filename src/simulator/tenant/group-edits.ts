@@ -4,10 +4,14 @@ import { isAgent } from './kinds.ts';
 import { type Entity, insert, type Properties, record, type Truth } from './truth.ts';
 import { changeState, entityIn, forgetMember, newProperties, patchEntity } from './user-edits.ts';
 
-/** Whether this is a Microsoft 365 group, the only kind that is soft-deleted. */
-export function isUnified(group: Entity): boolean {
-  const types = group.properties.groupTypes;
-  return Array.isArray(types) && types.includes('Unified');
+/**
+ * Whether a deleted group can be restored: a Microsoft 365 group, and a security group of the cloud where the tenant has
+ * that. Distribution, mail-enabled and synced groups are gone at once.
+ */
+function isRestorable(truth: Truth, { properties }: Entity): boolean {
+  const { groupTypes, mailEnabled, onPremisesSyncEnabled } = properties;
+  if (Array.isArray(groupTypes) && groupTypes.includes('Unified')) return true;
+  return truth.securityGroupsRestorable && mailEnabled !== true && onPremisesSyncEnabled !== true;
 }
 
 /** Adds a group without members, by default an assigned security group. Makes up the properties that are not given. */
@@ -25,7 +29,7 @@ export function updateGroup(truth: Truth, id: string, patch: Properties): void {
 
 export function deleteGroup(truth: Truth, id: string): void {
   const group = entityIn(truth.groups, id, ['live']);
-  if (isUnified(group)) {
+  if (isRestorable(truth, group)) {
     changeState(truth, truth.groups, group, 'soft');
   } else {
     purgeGroup(truth, id);

@@ -1,8 +1,8 @@
 // Edits of a named user or group by script: `title ann@contoso.example Chief Executive Officer`.
-import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { addMember, deleteGroup, purgeGroup, removeMember, restoreGroup, updateGroup } from './group-edits.ts';
 import { clearEverywhere, createKind, type Kind, renameDomain, setLicence } from './kinds.ts';
 import { isKnownProperty, schemas } from './properties.ts';
-import type { Entity, State, Stream, Truth } from './truth.ts';
+import type { Entity, State, Truth } from './truth.ts';
 import { createUser, deleteUser, purgeUser, restoreUser, updateUser } from './user-edits.ts';
 
 /** One edit: how it is written after its word, its effect in words, and what it does. */
@@ -44,14 +44,14 @@ function person(truth: Truth, word: string | undefined, states: readonly State[]
   return only(others, states[0] === 'soft' ? 'deleted user' : 'user', word ?? '');
 }
 
-function groupOf(truth: Truth, word: string | undefined): Entity {
+function groupOf(truth: Truth, word: string | undefined, states: readonly State[] = ['live']): Entity {
   const wanted = lower(word) ?? '';
   if (wanted === '') throw new Error('No group was named.');
-  const live = (stream: Stream) => stream.order.filter((group) => group.state === 'live');
-  const found = live(truth.groups).filter(
-    ({ id, properties }) => id === wanted || lower(properties.displayName) === wanted,
+  const found = truth.groups.order.filter(
+    ({ id, state, properties }) =>
+      states.includes(state) && (id === wanted || lower(properties.displayName) === wanted),
   );
-  return only(found, 'group', word ?? '');
+  return only(found, states[0] === 'soft' ? 'deleted group' : 'group', word ?? '');
 }
 
 const nameOf = ({ properties }: Entity) => String(properties.userPrincipalName ?? properties.displayName);
@@ -187,6 +187,19 @@ function renameGroup(truth: Truth, [which, ...rest]: string[]): string {
   return `the group ${before} is called "${name}"`;
 }
 
+function changingGroup(
+  says: string,
+  change: (truth: Truth, id: string) => void,
+  states: readonly State[] = ['live'],
+): NamedEdit['act'] {
+  return (truth, words) => {
+    const group = groupOf(truth, textOf(words, 'group'), states);
+    change(truth, group.id);
+    const forGood = group.state === 'hard' ? ' for good' : '';
+    return `${says} the group ${String(group.properties.displayName)}${forGood}`;
+  };
+}
+
 const remove = changing('deleted', deleteUser);
 
 /** The edits by name. Those with a number in place of a name, as `title 5`, choose by chance (script.ts). */
@@ -224,6 +237,21 @@ export const namedEdits: Readonly<Record<string, NamedEdit>> = {
   'rename-domain': { form: 'OLD NEW', says: 'moves every address of a domain to another', act: moveDomain },
   'clear-all': { form: 'PROPERTY', says: 'clears a property of every user', act: clearAll },
   'rename-group': { form: 'GROUP NAME', says: 'changes the name of a group', act: renameGroup },
+  'remove-group': {
+    form: 'GROUP',
+    says: 'deletes a group; restorable if it is a Microsoft 365 or a cloud security group',
+    act: changingGroup('deleted', deleteGroup),
+  },
+  'restore-group': {
+    form: 'GROUP',
+    says: 'restores a deleted group',
+    act: changingGroup('restored', restoreGroup, ['soft']),
+  },
+  'purge-group': {
+    form: 'GROUP',
+    says: 'deletes a group for good',
+    act: changingGroup('deleted', purgeGroup, ['soft', 'live']),
+  },
 };
 
 /** Splits a line at blanks; quotes keep a name with blanks together. */

@@ -1,12 +1,12 @@
 // Edits by script: one line such as `hire 3` makes a few believable changes, chosen by the tenant's seeded random numbers.
-import { addMember, removeMember, updateGroup } from './group-edits.ts';
+import { addMember, deleteGroup, purgeGroup, removeMember, restoreGroup, updateGroup } from './group-edits.ts';
 import { createKind, kinds } from './kinds.ts';
 import { namedEdits, wordsOf } from './named-edits.ts';
 import { departments } from './names.ts';
 import { setPhoto } from './photos.ts';
 import { isKnownProperty } from './properties.ts';
 import { shuffled } from './random.ts';
-import { type Entity, liveOf, type Truth } from './truth.ts';
+import { type Entity, liveOf, type Stream, type Truth } from './truth.ts';
 import { createUser, deleteUser, purgeUser, restoreUser, updateUser } from './user-edits.ts';
 
 type Edit = (truth: Truth, count: number, property: string) => string[];
@@ -17,7 +17,7 @@ function some(truth: Truth, entities: readonly Entity[], count: number): string[
     .map((entity) => entity.id);
 }
 
-const softUsers = (truth: Truth) => truth.users.order.filter((user) => user.state === 'soft');
+const softOf = ({ order }: Stream) => order.filter((entity) => entity.state === 'soft');
 const assigned = (group: Entity) => group.properties.membershipRule === undefined;
 
 function setEnabled(truth: Truth, count: number, enabled: boolean): string[] {
@@ -123,15 +123,27 @@ const edits: Readonly<Record<string, { says: string; act: Edit }>> = {
   remove: { says: 'deleted', act: remove },
   restore: {
     says: 'restored',
-    act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => restoreUser(truth, id)),
+    act: (truth, count) => each(some(truth, softOf(truth.users), count), (id) => restoreUser(truth, id)),
   },
   purge: {
     says: 'permanently deleted',
-    act: (truth, count) => each(some(truth, softUsers(truth), count), (id) => purgeUser(truth, id)),
+    act: (truth, count) => each(some(truth, softOf(truth.users), count), (id) => purgeUser(truth, id)),
   },
   disable: { says: 'disabled', act: (truth, count) => setEnabled(truth, count, false) },
   enable: { says: 'enabled', act: (truth, count) => setEnabled(truth, count, true) },
   'rename-group': { says: 'renamed', act: renameGroups },
+  'remove-group': {
+    says: 'deleted',
+    act: (truth, count) => each(some(truth, liveOf(truth.groups), count), (id) => deleteGroup(truth, id)),
+  },
+  'restore-group': {
+    says: 'restored',
+    act: (truth, count) => each(some(truth, softOf(truth.groups), count), (id) => restoreGroup(truth, id)),
+  },
+  'purge-group': {
+    says: 'permanently deleted',
+    act: (truth, count) => each(some(truth, softOf(truth.groups), count), (id) => purgeGroup(truth, id)),
+  },
   ...Object.fromEntries(
     kinds.map((kind) => [
       kind,
@@ -170,7 +182,7 @@ function act(truth: Truth, word: string, count: number, property: string): strin
   if (edit === undefined) throw unknownEdit(word);
   const ids = edit.act(truth, count, property);
   const what = word === 'clear' ? `cleared ${property} of` : edit.says;
-  const thing = word === 'rename-group' ? 'group' : 'user';
+  const thing = word.endsWith('-group') ? 'group' : 'user';
   const named = word === 'join' || word === 'leave' ? 'member' : thing;
   return `${what} ${ids.length} ${named}${ids.length === 1 ? '' : 's'}`;
 }

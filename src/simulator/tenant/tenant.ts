@@ -59,7 +59,7 @@ export type Tenant = {
   /** Adds a group without members, by default an assigned security group; returns its id. */
   createGroup(properties?: Properties): string;
   updateGroup(id: string, patch: Properties): void;
-  /** Soft-deletes a Microsoft 365 group; permanently deletes any other. */
+  /** Soft-deletes a Microsoft 365 group or a security group of the cloud; permanently deletes any other. */
   deleteGroup(id: string): void;
   purgeGroup(id: string): void;
   restoreGroup(id: string): void;
@@ -87,6 +87,8 @@ export type TenantOptions = {
   deletedUsers?: number;
   /** 0..1: the share of users who have a photo; default: half. */
   photos?: number;
+  /** Whether deleted security groups of the cloud can be restored, which not every tenant has yet; default: they can. */
+  securityGroupsRestorable?: boolean;
 };
 
 const truths = new WeakMap<Tenant, Truth>();
@@ -131,6 +133,7 @@ export function createTenant(options: TenantOptions): Tenant {
     name,
     domain: `${fold(name) || 'tenant'}.example`,
     seed: options.seed,
+    securityGroupsRestorable: options.securityGroupsRestorable ?? true,
   });
   populateUsers(truth, { users: options.users, deletedUsers: options.deletedUsers ?? 0 });
   populateManagers(truth);

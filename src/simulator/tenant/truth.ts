@@ -44,6 +44,8 @@ export type Truth = {
   /** The domain of new principal names. */
   domain: string;
   readonly seed: number;
+  /** Whether deleted security groups of the cloud can be restored. */
+  readonly securityGroupsRestorable: boolean;
   readonly random: Random;
   now: number;
   /** Whether the tenant is still being made; new objects are not changes then. */
@@ -70,7 +72,9 @@ const noChanges: ReadonlyMap<string, number> = new Map();
 const emptyStream = (): Stream => ({ records: new Map(), order: [], log: [] });
 
 /** Returns a tenant without users and groups. */
-export function createTruth(options: { tenantId: string; name: string; domain: string; seed: number }): Truth {
+export function createTruth(
+  options: Pick<Truth, 'tenantId' | 'name' | 'domain' | 'seed' | 'securityGroupsRestorable'>,
+): Truth {
   return {
     ...options,
     random: createRandom(`tenant ${options.seed}`),

@@ -66,7 +66,7 @@ select ${names('o')}, l.via, g.groups
  order by l.via desc, lower(coalesce(o.profile ->> 'displayName', o.source ->> 'displayName')), o.account_id
  limit :most`;
 
-/** Returns the manager that Entra ID names for an account; undefined: none. */
+/** Returns the manager that Entra ID names for an account; undefined: none, or managers are not kept. */
 export async function namedManager(database: Database, accountId: string): Promise<NamedManager | undefined> {
   const [named] = await rows<NamedManager>(
     database,
@@ -76,7 +76,8 @@ export async function namedManager(database: Database, accountId: string): Promi
                  when m.removed_at is not null then 'removed' else 'live' end as shown
        from entra_sync.accounts a
        left join entra_sync.accounts m on m.tenant_id = a.tenant_id and m.entra_object_id = a.manager_object_id
-      where a.account_id = :accountId and a.manager_object_id is not null`,
+      where a.account_id = :accountId and a.manager_object_id is not null
+        and exists (select from entra_sync.tenants_with_managers k where k.tenant_id = a.tenant_id)`,
     { accountId },
   );
   return named;

@@ -84,6 +84,7 @@ select r.role
 const manages = `
 coalesce((${settingOf('a.tenant_id', '{portal,managers}')})::boolean, false) and (
   exists (select from entra_sync.accounts r
+            join entra_sync.tenants_with_managers k on k.tenant_id = r.tenant_id
            where r.tenant_id = a.tenant_id and r.manager_object_id = a.entra_object_id
              and r.removed_at is null and r.account_id <> a.account_id)
   or exists (

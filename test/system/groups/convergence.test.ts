@@ -7,7 +7,7 @@ import { type Database, rows } from '../../../src/store/database/pool.ts';
 import { type DrawnChoice, drawnChoice, everyGroup, isCopied, writtenChoice } from '../../support/choice.ts';
 import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
-import { type Edit, edit, makeEdit, pick } from '../../support/group-edits.ts';
+import { type Edit, edit, makeEdit, pick, restorableOf } from '../../support/group-edits.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
 import { type DrawnScope, drawnScope, isTaken, widest, writtenScope } from '../../support/scope.ts';
@@ -120,6 +120,7 @@ test(
             groups: 6,
             largestGroup: 5,
             deletedUsers: 1,
+            securityGroupsRestorable: restorableOf(seed),
             // With GroupMember.Read.All alone deleted groups are not listed (docs/rules.md).
             simulator: { roles: ['User.Read.All', 'Group.Read.All'] },
             firstLoad: seed % 2 === 0 ? 'quick' : 'delta',

@@ -258,13 +258,16 @@ test.each(['at once', 'after a soft deletion'])(
   },
 );
 
-test.each([true, false])(
-  'rules 7 and 8: a group deleted and restored is itself, nested and with its members (shown again: %s)',
-  async (restoredMembers) => {
+test.each([
+  { kind: 'Microsoft 365', properties: unified, restoredMembers: true },
+  { kind: 'security', properties: {}, restoredMembers: false },
+])(
+  'rules 7 and 8: a $kind group deleted and restored is itself, nested and with its members (shown again: $restoredMembers)',
+  async ({ properties, restoredMembers }) => {
     const { world, tenant, group } = await worldOf(
       { Inner: [0, 1], Outer: ['Inner', 2], Inmost: [3] },
       { simulator: { restoredMembers } },
-      unified,
+      properties,
     );
     tenant.addMember(group('Inner'), group('Inmost'));
     await world.cycle();
@@ -283,7 +286,10 @@ test.each([true, false])(
 );
 
 test('rule 8: a permanently deleted group loses its memberships in both directions', async () => {
-  const { world, tenant, group, person } = await worldOf({ Inner: [0], Outer: ['Inner', 1] });
+  const { world, tenant, group, person } = await worldOf(
+    { Inner: [0], Outer: ['Inner', 1] },
+    { securityGroupsRestorable: false },
+  );
   await world.cycle();
   tenant.deleteGroup(group('Inner'));
   expect(await changesOf(world, await world.cycle())).toEqual({ 'group.removed': 1, 'membership.removed': 2 });

@@ -11,7 +11,7 @@ import { rows } from '../../../src/store/database/pool.ts';
 import { inReportedTransaction } from '../../../src/store/feed/receipts.ts';
 import { type Copy, expectAsOf, takeCopy } from '../../support/copies.ts';
 import { runsOf } from '../../support/deep.ts';
-import { type Edit, edit, makeEdit, pick } from '../../support/group-edits.ts';
+import { type Edit, edit, makeEdit, pick, restorableOf } from '../../support/group-edits.ts';
 import { groupsSeen, groupTruth } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
 import { expectSound } from '../../support/soundness.ts';
@@ -120,6 +120,7 @@ test(
             users: 8,
             groups: 5,
             largestGroup: 5,
+            securityGroupsRestorable: restorableOf(seed),
             simulator: { roles: ['User.Read.All', 'Group.Read.All'] },
             onEnd: ((work: () => unknown) => cleanups.push(work)) as never,
           });

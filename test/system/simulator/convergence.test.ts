@@ -110,7 +110,16 @@ test('users: after any edits and any shape of rounds the copy equals the truth',
   );
 });
 
-const groupScripts = ['join 5', 'leave 4', 'rename-group 1', 'join 2', 'leave 8'];
+const groupScripts = [
+  'join 5',
+  'leave 4',
+  'rename-group 1',
+  'join 2',
+  'leave 8',
+  'remove-group 1',
+  'restore-group 1',
+  'purge-group 1',
+];
 const groupSteps = fc.array(
   fc.record({
     shape,
@@ -122,18 +131,24 @@ const groupSteps = fc.array(
 
 test('memberships: after any edits and any shape of rounds the copy equals the truth', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 0, max: 1000 }), groupSteps, async (seed, rounds) => {
-      const tenant = createTenant({ seed, users: 15, groups: 6 });
+    fc.asyncProperty(fc.integer({ min: 0, max: 1000 }), groupSteps, fc.boolean(), async (seed, rounds, restorable) => {
+      const tenant = createTenant({ seed, users: 15, groups: 6, securityGroupsRestorable: restorable });
       const simulator = await startSimulator({ tenants: [tenant] });
       try {
         const { get } = createReader(simulator);
         const [names, links] = [new Map<string, unknown>(), new Set<string>()];
+        const gone = new Map<string, unknown>();
         let link = '/v1.0/groups/delta?$select=displayName,members';
         const read = async (during: readonly string[]) => {
           const pending = [...during];
           for (let next: unknown = link; typeof next === 'string'; ) {
             const page = await get(next);
             for (const entry of page.value) {
+              if ('@removed' in entry) {
+                gone.set(String(entry.id), (entry['@removed'] as Document).reason);
+                continue;
+              }
+              gone.delete(String(entry.id));
               names.set(String(entry.id), entry.displayName ?? names.get(String(entry.id)));
               for (const member of (entry['members@delta'] ?? []) as Document[]) {
                 const pair = `${entry.id} ${member['@odata.type']} ${member.id}`;
@@ -154,6 +169,13 @@ test('memberships: after any edits and any shape of rounds the copy equals the t
         }
         await read([]);
         const groups = tenant.groups();
+        for (const [id, reason] of gone) {
+          names.delete(id);
+          for (const pair of links) {
+            // Delta does not tell that a member is gone for good, and a restorable one stays a member.
+            if (pair.startsWith(id) || (reason === 'deleted' && pair.endsWith(id))) links.delete(pair);
+          }
+        }
         expect(names).toEqual(new Map(groups.map((group) => [group.id, group.properties.displayName])));
         const pairs = groups.flatMap((group) => [...group.members].map(([id, type]) => `${group.id} ${type} ${id}`));
         expect(links).toEqual(new Set(pairs));

@@ -143,28 +143,40 @@ test('permanently deleted users leave their groups, and members@delta does not s
   expect(tenant.findGroup(id)?.members.size).toBe(0);
 });
 
-test('a Microsoft 365 group is soft-deleted, another one permanently; a restored one comes back whole', async () => {
-  const { tenant, people, round, simulator } = await start();
-  const unified = tenant.createGroup({ displayName: 'M365', groupTypes: ['Unified'] });
-  const security = tenant.createGroup({ displayName: 'Security' });
-  tenant.addMember(unified, people[0] ?? '');
+test.each([
+  { displayName: 'M365', groupTypes: ['Unified'], mailEnabled: true },
+  { displayName: 'Of any tenant', groupTypes: ['Unified'], mailEnabled: true, of: { securityGroupsRestorable: false } },
+  { displayName: 'Security' },
+])('a soft-deleted group comes back whole: $displayName', async ({ of, ...properties }) => {
+  const { tenant, people, round, simulator } = await start(of);
+  const group = tenant.createGroup(properties);
+  tenant.addMember(group, people[0] ?? '');
   const { deltaLink } = await round(first);
-  tenant.deleteGroup(unified);
-  tenant.deleteGroup(security);
+  tenant.deleteGroup(group);
   const gone = await round(deltaLink);
-  expect(gone.value).toEqual([
-    { id: unified, '@removed': { reason: 'changed' } },
-    { id: security, '@removed': { reason: 'deleted' } },
-  ]);
-  expect(() => tenant.restoreGroup(security)).toThrow('hard');
-  tenant.restoreGroup(unified);
-  const whole = { displayName: 'M365', id: unified };
+  expect(gone.value).toEqual([{ id: group, '@removed': { reason: 'changed' } }]);
+  tenant.restoreGroup(group);
+  const whole = { displayName: properties.displayName, id: group };
   const withMembers = { ...whole, 'members@delta': [{ ...user, id: people[0] }] };
   expect((await round(gone.deltaLink)).value).toEqual([withMembers]);
   simulator.options.restoredMembers = false;
   expect((await round(gone.deltaLink)).value).toEqual([whole]);
-  tenant.purgeGroup(unified);
-  expect(tenant.findGroup(unified)).toMatchObject({ deleted: 'hard' });
+  tenant.purgeGroup(group);
+  expect(tenant.findGroup(group)).toMatchObject({ deleted: 'hard' });
+});
+
+test.each([
+  { displayName: 'Distribution', mailEnabled: true, securityEnabled: false },
+  { displayName: 'Mail-enabled security', mailEnabled: true },
+  { displayName: 'Synced', onPremisesSyncEnabled: true },
+  { displayName: 'Of a tenant of today', of: { securityGroupsRestorable: false } },
+])('a group of another kind is permanently deleted at once: $displayName', async ({ of, ...properties }) => {
+  const { tenant, round } = await start(of);
+  const group = tenant.createGroup(properties);
+  const { deltaLink } = await round(first);
+  tenant.deleteGroup(group);
+  expect((await round(deltaLink)).value).toEqual([{ id: group, '@removed': { reason: 'deleted' } }]);
+  expect(() => tenant.restoreGroup(group)).toThrow('hard');
 });
 
 test('repeated groups first show removed members as added, and slices may be scattered over the round', async () => {

@@ -207,6 +207,14 @@ test('edits by name change the user or group that they name', () => {
   expect(tenant.findGroup(group)?.properties.displayName).toBe('Everybody');
   expect(tenant.run('leave ann Everybody')).toBe('ann@contoso.example is no longer in Everybody');
   expect(tenant.findGroup(group)?.members.has(id)).toBe(false);
+  expect(tenant.run('remove-group everybody')).toBe('deleted the group Everybody');
+  expect(tenant.findGroup(group)?.deleted).toBe('soft');
+  expect(() => tenant.run('remove-group Everybody')).toThrow("There is no group 'Everybody'");
+  expect(tenant.run('restore-group Everybody')).toBe('restored the group Everybody');
+  expect(tenant.findGroup(group)?.deleted).toBeUndefined();
+  tenant.createGroup({ displayName: 'Post', mailEnabled: true });
+  expect(tenant.run('remove-group Post')).toBe('deleted the group Post for good');
+  expect(tenant.run('purge-group Everybody')).toBe('deleted the group Everybody for good');
   expect(tenant.run(`rename ${id} anna@contoso.example`)).toBe('ann@contoso.example is called anna@contoso.example');
   expect(tenant.run('remove anna')).toBe('deleted anna@contoso.example');
   expect(ann()?.deleted).toBe('soft');
@@ -265,7 +273,7 @@ test('help lists every edit that there is', () => {
   const tenant = createTenant({ seed: 72, users: 3 });
   const help = tenant.run('help');
   const named = [...help.matchAll(/^ {2}([a-z-]+) [A-Z]/gm)].map(([, word = '']) => word);
-  expect(named).toHaveLength(25);
+  expect(named).toHaveLength(28);
   for (const word of named) expect(() => tenant.run(`${word} nothing@nowhere nothing@x`)).not.toThrow(/Unknown edit/);
   const byChance =
     help

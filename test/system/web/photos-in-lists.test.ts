@@ -28,7 +28,7 @@ beforeAll(async () => {
   const parts = { frame: portalFrame, start: portalStartOf, contractRole: role };
   web = await serveOn(store.database, [...consolePages, ...portalPages], parts);
   tenant = await tenantWith(store, { displayName: { owner: 'directory' } });
-  await settings({ photos: { read: true }, portal: { managers: true } });
+  await settings({ photos: { read: true }, managers: true, portal: { managers: true } });
   const of = (displayName: string, source: object, objectId: string = randomUUID()) =>
     accountOf(store, tenant, { objectId, mapped: { displayName }, source });
   chief = await of('Cleo Chief', {}, boss);
@@ -151,7 +151,7 @@ test('rule 57: a manager has the photos of the people that the manager manages n
     );
     await settings({ photos: { read: true }, portal: { managers: false } });
     expect((await manager.get(`/team/${ann}/photo`)).status).toBe(404);
-    await settings({ photos: { read: true }, portal: { managers: true } });
+    await settings({ photos: { read: true }, managers: true, portal: { managers: true } });
   });
 });
 
@@ -168,8 +168,8 @@ test('rule 57: the list asks for no photo that the viewer would be refused: the 
 
 test('a tenant that reads no photos is asked for none, though the last pass left some', async () => {
   await withPhoto(ann, async () => {
-    await settings({ photos: { read: false }, portal: { managers: true } });
+    await settings({ photos: { read: false }, managers: true, portal: { managers: true } });
     expect((await admin.get(`/console/t/${tenant}/people`)).text).not.toMatch(/class="photo|\/photo"/);
-    await settings({ photos: { read: true }, portal: { managers: true } });
+    await settings({ photos: { read: true }, managers: true, portal: { managers: true } });
   });
 });

@@ -226,12 +226,12 @@ test('directory.tenants tells the settings of the portal: the tenant’s over th
 describe('rule 46: a manager', () => {
   const rolesOf = async (objectId: string) =>
     (await viewerOf(portal.store.database, await portal.cookie({ tenantId: tenant, objectId })))?.roles;
-  const settings = (managers: boolean) =>
+  const settings = (managers: boolean, kept = true) =>
     ask(
       portal.store,
       "insert into entra_sync.settings (tenant_id, document, actor) values (:tenant, :document, 'test')",
       {
-        ...{ tenant, document: JSON.stringify({ portal: { managers } }) },
+        ...{ tenant, document: JSON.stringify({ portal: { managers }, managers: kept }) },
       },
     );
 
@@ -242,6 +242,9 @@ describe('rule 46: a manager', () => {
     expect(await rolesOf(boss)).toEqual(['user']);
     await settings(true);
     expect([await rolesOf(boss), await rolesOf(ann)]).toEqual([['user', 'manager'], ['user']]);
+    await settings(true, false);
+    expect(await rolesOf(boss)).toEqual(['user']);
+    await settings(true);
     await ask(portal.store, "update entra_sync.accounts set source = '{}' where account_id = :report", { report });
     expect(await rolesOf(boss)).toEqual(['user']);
     // By a group, of which the person is a nested member or a direct one.

@@ -21,7 +21,7 @@ const picture =
 const html = `<style>.card { color: #036 }</style><table class="card"><tr><td><b>{{displayName}}</b>{{#jobTitle}}<br>{{jobTitle}}{{/jobTitle}}</td>
 <td><img src="${picture}" alt="{{inner}}"></td></tr><tr><td><a href="tel:{{phone}}">{{phone}}</a></td></tr></table>`;
 
-const given = { portal: { managers: true }, previewImages: ['cdn.example.com', '*.pictures.example'] };
+const given = { managers: true, portal: { managers: true }, previewImages: ['cdn.example.com', '*.pictures.example'] };
 
 async function settings(document: object): Promise<void> {
   await ask(
@@ -339,7 +339,7 @@ describe('rule 49: the page of a manager', () => {
     const abroad = await tenantWith(portal.store, { displayName: {} });
     await ask(
       portal.store,
-      `insert into entra_sync.settings (tenant_id, document, actor) values (:abroad, '{"portal": {"managers": true}}', 'test')`,
+      `insert into entra_sync.settings (tenant_id, document, actor) values (:abroad, '{"managers": true, "portal": {"managers": true}}', 'test')`,
       {
         abroad,
       },
