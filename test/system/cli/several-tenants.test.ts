@@ -132,3 +132,31 @@ test('tenant pause and resume ask before they take --all, and resume leaves what
     still_paused: [expect.any(String)],
   });
 });
+
+test('tenant retry promises a cycle to what is neither paused nor disconnected, and tells how to resume', async () => {
+  const { database, environment } = await openFleet({ count: 3, users: 1 });
+  const cli = (...words: string[]) => runCli(['tenant', ...words], environment);
+  await database.raw('insert into entra_sync.worker_beats (worker_id) values (gen_random_uuid())');
+  await cli('pause', 'Tenant 2');
+  await database.raw("update entra_sync.tenants set status = 'disconnected' where name = 'Tenant 3'");
+  const alone = 'Tenant 2: paused, synced only when it is resumed -> entra-sync tenant resume "Tenant 2"\n';
+  expect(await cli('retry', 'Tenant 2')).toMatchObject({ code: 0, stdout: alone });
+  const all = await cli('retry', '--all');
+  expect(all.stdout).toBe(`Tenant 1: due now; the worker syncs it within seconds.\n${alone}`);
+  const told = JSON.parse((await cli('retry', '--all', '--json')).stdout);
+  expect([told.tenants.length, told.changed, told.due.length, told.paused.length]).toEqual([2, 2, 1, 1]);
+  expect(
+    await rows(
+      database,
+      `select count(*)::int as lines from entra_sync.audit a join entra_sync.tenants t using (tenant_id)
+        where a.act = 'tenant.retried' and t.name = 'Tenant 3'`,
+    ),
+    'the audit tells of no act on it',
+  ).toEqual([{ lines: 0 }]);
+  await cli('pause', 'Tenant 1');
+  expect((await cli('retry', '--all')).stdout).toBe(
+    '2 tenants paused, synced only when they are resumed: Tenant 1, Tenant 2 -> entra-sync tenant resume TENANT\n',
+  );
+  await database.raw("update entra_sync.tenants set status = 'disconnected'");
+  expect((await cli('retry', '--all')).stdout).toBe('No tenant is connected, nothing changed.\n');
+});
