@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
-import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
+import { expectOneLine, runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -193,6 +193,16 @@ describe('changes', () => {
     expect(await found('--until', beforeRename, '--kind', 'account.updated')).toEqual([]);
   });
 
+  test('tells who made each, --follow too', async () => {
+    const edited = /Z +mary +account\.edited +Ann Sample +mobilePhone: none -> "\+1 555"$/m;
+    expect((await cli('changes', '--limit', '100')).stdout).toMatch(edited);
+    expect((await cli('changes', '--actor', 'mary')).stdout).toMatch(/^at +by +kind +who or what +what$/m);
+    const following = startCli(['changes', '--limit', '100', '--follow'], { DATABASE_URL: world.url });
+    await following.shows(edited);
+    following.interrupt();
+    expect((await following.ended).code).toBe(130);
+  });
+
   test('counts by kind', async () => {
     const { counts } = await json<{ counts: { kind: string; count: number }[] }>(
       'changes',
@@ -225,7 +235,9 @@ test('cycle show tells what a cycle did, in numbers and by name', async () => {
   ]);
   const { stdout } = await cli('cycle', 'show', cycle, '--limit', '1');
   expect(stdout).toMatch(new RegExp(`^Cycle ${cycle} of Contoso: incremental, committed, began .*Z, took `));
-  expect(stdout).toMatch(/created +1 +0\n[\s\S]*account\.removed +1\n[\s\S]*and 3 earlier changes -> --limit 4/);
+  expect(stdout).toMatch(
+    /created +1 +0\n[\s\S]*account\.removed +1\n[\s\S]*Z +test +\w+\.\w+ [\s\S]*and 3 earlier changes -> --limit 4/,
+  );
   expectOneLine(await cli('cycle', 'show', '999999'), 2, /there is no cycle 999999 -> entra-sync tenant show/);
 });
 

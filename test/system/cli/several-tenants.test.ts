@@ -18,9 +18,11 @@ test('lines of progress name the tenant; --quiet speaks only of what changed or 
 
   // A change says of which tenant it is, where that is not said by the question.
   const changes = await runCli(['changes', '--limit', '50'], environment);
-  expect(changes.stdout).toMatch(/^at +tenant +kind +who or what/m);
-  expect(changes.stdout).toMatch(/Z +Tenant 3 +account\.created /);
-  expect((await runCli(['changes', '--tenant', 'Tenant 2'], environment)).stdout).toMatch(/^at +kind +who or what/m);
+  expect(changes.stdout).toMatch(/^at +tenant +by +kind +who or what/m);
+  expect(changes.stdout).toMatch(/Z +Tenant 3 +\S+ +account\.created /);
+  expect((await runCli(['changes', '--tenant', 'Tenant 2'], environment)).stdout).toMatch(
+    /^at +by +kind +who or what/m,
+  );
 
   await database.raw("update entra_sync.tenants set paused = true where name = 'Tenant 3'");
   expect(await runCli(['sync', '--quiet'], environment)).toEqual({ code: 0, stdout: '', stderr: '' });
