@@ -18,7 +18,7 @@ import { findTenant, hasSeveralTenants } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
-import { count, cut, describeChange, describeMembership, withCutRemark } from '../format.ts';
+import { count, cut, describeChange, describeMembership } from '../format.ts';
 import { pickGroup } from '../groups.ts';
 import { onOneLine, table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
@@ -184,7 +184,7 @@ export function changeTable(
     { title: 'what' },
   ];
   const lines = found.map((change) => line(change, { namesTenants, namesActors }));
-  return withCutRemark(table(titles, lines, { indent }));
+  return table(titles, lines, { indent });
 }
 
 function line(change: FoundChange, { namesTenants = false, namesActors = true }: Named): string[] {

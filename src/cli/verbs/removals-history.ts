@@ -36,11 +36,11 @@ async function history(run: Run, word: string | undefined, { limit }: HistoryOpt
     table(
       [
         { title: 'at' },
-        { title: 'tenant' },
+        { title: 'tenant', long: true },
         { title: 'list', right: true },
         { title: 'decision' },
         { title: 'removals', right: true },
-        { title: 'by' },
+        { title: 'by', long: true },
         { title: 'reasons' },
       ],
       decisions.map((one) => [
