@@ -1,7 +1,9 @@
 // `sync` of several tenants: whose progress a line tells, and the cron job that is quiet.
-import { expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
-import { expectOneLine, runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { openFleet } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld } from '../../support/system.ts';
@@ -161,4 +163,57 @@ test('tenant retry promises a cycle to what is neither paused nor disconnected, 
   );
   await database.raw("update entra_sync.tenants set status = 'disconnected'");
   expect((await cli('retry', '--all')).stdout).toBe('No tenant is connected, nothing changed.\n');
+});
+
+test("a tenant's versions of the settings: history without those of others, diff of its own alone, revert to one", async () => {
+  const { environment } = await openFleet({ count: 2, users: 1 });
+  const folder = await temporaryDirectory(onTestFinished);
+  const file = join(folder, 'settings.yaml');
+  const json = async (...words: string[]) => JSON.parse((await runCli([...words, '--json'], environment)).stdout);
+  const store = async (interval: string, ...words: string[]): Promise<number> => {
+    await writeFile(file, `interval: ${interval}\n`);
+    return (await json(...words, file)).version;
+  };
+  const mine = ['tenant', 'set', 'Tenant 1'];
+  const older = await store('50m', ...mine);
+  const newer = await store('30m', ...mine);
+  const all = await store('20m', 'settings', 'apply');
+  const other = await store('25m', 'tenant', 'set', 'Tenant 2');
+
+  const versionsOf = async (name: string): Promise<[number, string | null][]> =>
+    (await json('settings', 'history', name)).versions.map((one: { version: number; tenant_name: string | null }) => [
+      one.version,
+      one.tenant_name,
+    ]);
+  expect((await versionsOf('Tenant 1')).slice(0, 3)).toEqual([
+    [all, null],
+    [newer, 'Tenant 1'],
+    [older, 'Tenant 1'],
+  ]);
+  expect(await json('settings', 'diff', String(older))).toMatchObject({
+    to: newer,
+    differences: [{ key: 'interval', before: '50m', after: '30m' }],
+  });
+  for (const [version, name] of [
+    [other, 'Tenant 2'],
+    [all, 'the installation'],
+  ])
+    expectOneLine(
+      await runCli(['settings', 'diff', String(older), String(version)], environment),
+      2,
+      new RegExp(
+        `version ${older} is of Tenant 1, version ${version} of ${name} -> compare versions of the same tenant`,
+      ),
+    );
+
+  const reverted = (await json('settings', 'revert', String(older))).version;
+  expect((await versionsOf('Tenant 1'))[0]).toEqual([reverted, 'Tenant 1']);
+  expect((await versionsOf('Tenant 2'))[0], 'the others keep theirs').toEqual([other, 'Tenant 2']);
+  const intervalOf = async (...words: string[]) =>
+    /^interval: (\S+)/m.exec((await runCli(['settings', 'show', ...words], environment)).stdout)?.[1];
+  expect([await intervalOf('Tenant 1'), await intervalOf('Tenant 2'), await intervalOf()]).toEqual([
+    '50m',
+    '25m',
+    '20m',
+  ]);
 });
