@@ -4,7 +4,6 @@ import { asGuid } from '../rules/decode.ts';
 import { commandWord } from '../rules/shell.ts';
 import { type FoundAccount, findAbsences, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
-import { cut } from './format.ts';
 import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
@@ -84,16 +83,16 @@ export function accountTable(accounts: readonly FoundAccount[]): string {
   return table(
     [
       { title: 'account', whole: true },
-      { title: 'tenant' },
+      { title: 'tenant', long: true },
       { title: 'state' },
-      { title: 'name' },
-      { title: 'user principal name' },
+      { title: 'name', long: true },
+      { title: 'user principal name', long: true },
     ],
     accounts.map((one) => [
       one.account_id,
       one.tenant_name,
       one.removed_at === null ? one.state : 'removed',
-      cut(one.display_name ?? ''),
+      one.display_name ?? '',
       one.user_principal_name ?? '',
     ]),
   );

@@ -147,7 +147,7 @@ export function cycleTable(
   const rare = (['adopted', 'held'] as const).filter((name) => reports.some((one) => one[name] > 0));
   return table(
     [
-      { title: 'tenant' },
+      { title: 'tenant', long: true },
       { title: 'cycle' },
       { title: 'stream' },
       { title: 'round' },

@@ -10,7 +10,7 @@ import type { AccountPhoto } from '../store/photos/state.ts';
 import type { TenantRow } from '../store/tenants/tenants.ts';
 import { describeAccountPhoto } from '../words/photos.ts';
 import { removalText } from '../words/removals.ts';
-import { cut, nameWithId, when, withCutRemark } from './format.ts';
+import { cut, nameWithId, when } from './format.ts';
 import { table } from './layout.ts';
 import { toSecond } from './times.ts';
 
@@ -29,9 +29,9 @@ export function accountLines(
   const photo = more.photo && describeAccountPhoto(more.photo);
   const lines: Lines = [
     ['name', cut(account.display_name ?? '')],
-    ['user principal name', account.user_principal_name ?? ''],
-    ['mail', account.mail ?? ''],
-    ['tenant', nameWithId(account.tenant_name, account.tenant_id)],
+    ['user principal name', cut(account.user_principal_name ?? '')],
+    ['mail', cut(account.mail ?? '')],
+    ['tenant', nameWithId(cut(account.tenant_name), account.tenant_id)],
     ['object in Entra ID', account.entra_object_id ?? 'none: made by hand'],
     ['state', stateText(account)],
   ];
@@ -49,7 +49,7 @@ function heldText({ held_list, held_reason, held_since, tenant_name }: FoundAcco
 
 function stateText(account: FoundAccount): string {
   if (account.removed_at !== null) {
-    const by = account.removed_by === null ? '' : ` by ${account.removed_by}`;
+    const by = account.removed_by === null ? '' : ` by ${cut(account.removed_by)}`;
     const reason = account.removed_reason ?? '';
     return `removed ${when(account.removed_at)}${by}: ${removalText(reason)}; purged ${when(account.purge_at)}, with all its values`;
   }
@@ -77,7 +77,7 @@ export function absenceText({ why, reason, since, last_seen_at, condition }: Abs
 
 /** Returns a table of the fields: value, origin, editors, hidden value. */
 export function fieldTable(account: FoundAccount, fields: readonly ExplainedField[]): string {
-  const shown = table(
+  return table(
     [
       { title: 'field' },
       { title: 'value' },
@@ -95,11 +95,10 @@ export function fieldTable(account: FoundAccount, fields: readonly ExplainedFiel
       hiddenText(account, field),
     ]),
   );
-  return withCutRemark(shown);
 }
 
 function originText(account: FoundAccount, { field, value, origin, changed_by, since }: ExplainedField): string {
-  if (origin === 'user') return `${value === null ? 'cleared' : 'edited'} by ${changed_by}, ${when(since)}`;
+  if (origin === 'user') return `${value === null ? 'cleared' : 'edited'} by ${cut(changed_by ?? '')}, ${when(since)}`;
   return Object.hasOwn(account.shelf, field) ? `${origin}, an edit is shelved` : origin;
 }
 
@@ -114,7 +113,7 @@ function hiddenText(account: FoundAccount, field: ExplainedField): string {
   if (field.origin === 'user') return field.mapped_from === null ? '' : `directory: ${shown(field.directory_value)}`;
   if (!Object.hasOwn(account.shelf, field.field)) return '';
   const edit = Object.hasOwn(account.edits, field.field) ? account.edits[field.field] : undefined;
-  return `shelved: ${shown(account.shelf[field.field])}${edit ? `, by ${edit.by}, ${when(new Date(edit.at))}` : ''}`;
+  return `shelved: ${shown(account.shelf[field.field])}${edit ? `, by ${cut(edit.by)}, ${when(new Date(edit.at))}` : ''}`;
 }
 
 function shown(value: unknown): string {
@@ -132,7 +131,7 @@ function valueText(value: unknown): string {
 /** Returns the groups of an account, and how it is in each. */
 export function groupLines(groups: readonly GroupOfAccount[]): Lines {
   return groups.map(({ group_id, display_name, is_direct, held_list }) => [
-    display_name ?? group_id,
+    cut(display_name ?? group_id),
     held_list === null
       ? is_direct
         ? 'direct'
@@ -144,7 +143,7 @@ export function groupLines(groups: readonly GroupOfAccount[]): Lines {
 /** Returns how fresh the tenant's data is, as names and values. */
 export function freshnessLines(tenant: TenantRow): Lines {
   const lines: Lines = [
-    ['tenant', `${tenant.name}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],
+    ['tenant', `${cut(tenant.name)}, ${tenant.status}${tenant.paused ? ', paused' : ''}`],
     ['last success', when(tenant.last_success_at)],
     ['next cycle', nextCycle(tenant)],
   ];
@@ -165,16 +164,16 @@ export function thenText(
   time: string,
 ): string {
   const at = toSecond(time);
-  const name = account.display_name ?? account.account_id;
+  const name = cut(account.display_name ?? account.account_id);
   if (!then) return `${name} had no live account at ${at} -> entra-sync history ${account.account_id}`;
   if (then.erased) return `${name} was live at ${at}; it was purged since, with its values`;
   const lines: Lines = [
     ['state', then.enabled ? (then.state ?? '') : `${then.state}, suspended`],
-    ['user principal name', then.user_principal_name ?? ''],
-    ['mail', then.mail ?? ''],
+    ['user principal name', cut(then.user_principal_name ?? '')],
+    ['mail', cut(then.mail ?? '')],
     ...byName(then.profile ?? {}).map(([field, value]): [string, string] => [field, valueText(value)]),
   ];
-  return withCutRemark(table([{ title: cut(name) }, { title: `at ${at}` }], lines));
+  return table([{ title: name }, { title: `at ${at}` }], lines);
 }
 
 // Postgres keeps the names of a JSON object by their length.

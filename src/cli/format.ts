@@ -12,16 +12,6 @@ export function dueIn(tenant: { status: string; paused: boolean; next_cycle_at: 
   return tenant.status === 'disconnected' || tenant.paused ? 'none' : 'at once';
 }
 
-const cutMark = /…"? \([\d,]+ characters\)/;
-
-/** Returns a table with a remark below it if values in it are cut. */
-export function withCutRemark(shown: string): string {
-  // Lines that were broken to fit the terminal.
-  return cutMark.test(shown.replaceAll(/\s+/g, ' '))
-    ? `${shown}\n\nValues that end in … are cut -> --json shows them whole`
-    : shown;
-}
-
 /** Names a tenant with its id beside the name. A tenant that `sync` registered has its id as its name: shown once. */
 export function nameWithId(name: string, tenantId: string): string {
   return name === tenantId ? name : `${name} (${tenantId})`;

@@ -67,9 +67,9 @@ export function foundTable(found: readonly Found[]): string {
   return table(
     [
       { title: 'what' },
-      { title: 'name' },
-      { title: 'user principal name or mail' },
-      ...(several ? [{ title: 'tenant' }] : []),
+      { title: 'name', long: true },
+      { title: 'user principal name or mail', long: true },
+      ...(several ? [{ title: 'tenant', long: true }] : []),
       { title: 'state' },
       { title: 'id', whole: true },
     ],

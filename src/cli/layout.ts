@@ -1,8 +1,17 @@
 // Tables and texts that fit the terminal. In a pipe or a file nothing is broken or left out: a row is one line.
 import stringWidth from 'string-width';
+import { cut } from '../words/changes.ts';
 
-/** `right`: numbers. The words of a column that is `whole`, like those of numbers, are never broken: ids to copy. */
-export type Column = { readonly title: string; readonly right?: boolean; readonly whole?: boolean };
+/**
+ * `right`: numbers. The words of a column that is `whole`, like those of numbers, are never broken: ids to copy. `long`:
+ * names and values, which may have any length and are cut.
+ */
+export type Column = {
+  readonly title: string;
+  readonly right?: boolean;
+  readonly whole?: boolean;
+  readonly long?: boolean;
+};
 
 /** Returns the text without line breaks and escape codes, which names of a directory may contain. */
 export function onOneLine(text: string): string {
@@ -25,9 +34,12 @@ export function lineWidth(): number {
   return stdout.isTTY ? Math.max(leastWidth, stdout.columns || 80) : Number.POSITIVE_INFINITY;
 }
 
+const cutMark = /…"? \([\d,]+ characters\)/;
+
 /**
- * Returns rows as an aligned table without frames. One that is wider than `width` leaves out columns that say nothing,
- * breaks cells, then puts all numbers into one column. One that is still wider shows each row as lines of title and cell.
+ * Returns rows as an aligned table without frames, with a remark below it if values in it are cut. One that is wider than
+ * `width` leaves out columns that say nothing, breaks cells, then puts all numbers into one column. One that is still wider
+ * shows each row as lines of title and cell.
  */
 export function table(
   columns: readonly Column[],
@@ -37,9 +49,12 @@ export function table(
   const across = lines.reduce((most, line) => Math.max(most, line.length), columns.length);
   const grid = {
     columns: Array.from({ length: across }, (_, at) => columns[at] ?? { title: '' }),
-    lines: lines.map((line) => line.map((cell) => onOneLine(String(cell)))),
+    lines: lines.map((line) => line.map((cell, at) => onOneLine(columns[at]?.long ? cut(String(cell)) : String(cell)))),
   };
-  return fitted(grid, width - indent).replaceAll(/^(?=.)/gm, ' '.repeat(indent));
+  const shown = fitted(grid, width - indent).replaceAll(/^(?=.)/gm, ' '.repeat(indent));
+  return grid.lines.flat().some((cell) => cutMark.test(cell))
+    ? `${shown}\n\nValues that end in … are cut -> --json shows them whole`
+    : shown;
 }
 
 function fitted(grid: Grid, room: number): string {

@@ -16,7 +16,13 @@ export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: bo
   terminal.say(`The items of ${plural(moved.length, 'account')} ${verb}:\n`);
   terminal.say(
     table(
-      [{ title: 'account' }, { title: 'slot' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+      [
+        { title: 'account', long: true },
+        { title: 'slot', long: true },
+        { title: 'before', long: true },
+        { title: '' },
+        { title: 'after', long: true },
+      ],
       moved
         .slice(0, shownAccounts)
         .flatMap((one) =>

@@ -40,7 +40,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
         [{ title: 'condition' }, { title: 'accounts', right: true }],
         Object.entries(one.conditions).map(([name, left]) => [name, count(left)]),
       )}\n${table(
-        [{ title: 'leaves' }, { title: 'because' }],
+        [{ title: 'leaves', long: true }, { title: 'because' }],
         one.leavers.slice(0, shownFields).map(({ display_name: name, account_id: id, why }) => [name ?? id, why]),
       )}`,
     one.leavers.length > shownFields && `… and more users (--json shows up to 1,000)`,
@@ -77,7 +77,7 @@ function describeGroups(groups: GroupsPreview | undefined): (string | false)[] {
   return [
     leaving > 0 &&
       `${plural(leaving, 'group')} no longer copied, ${count(staying)} ${staying === 1 ? 'stays' : 'stay'}:\n${table(
-        [{ title: 'group' }, { title: 'because' }],
+        [{ title: 'group', long: true }, { title: 'because' }],
         leavers.slice(0, shownFields).map(({ display_name: name, group_id: id, why }) => [name ?? id, why]),
       )}`,
     leavers.length > shownFields && '… and more groups (--json shows up to 1,000)',

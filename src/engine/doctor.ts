@@ -135,7 +135,6 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
     await list.make('consent: roles', [], async () => describeRegistration(await readRegistration(database, clientId)));
   if (database) await checkRegistrations(list, database, { reads: clientId, signsIn: web?.value }, parts.publicUrl);
   if (database) await list.make('consent: waiting', [], () => judgeWaiting(database));
-  if (database) await list.make('worker', [], () => judgeWorker(database, parts.embedded === true));
   if (database) await list.make('grants', [], () => judgeGrants(database));
   const { authorityHost = '', graphOrigin = '' } = graph.value?.cloud ?? {};
   const authority = await checkHost(parts, list, graph, {
@@ -145,6 +144,12 @@ export async function checkInstallation(parts: DoctorParts, list: Checklist): Pr
   });
   const service = await checkHost(parts, list, graph, { what: 'Graph', origin: graphOrigin, path: '/v1.0/' });
   return { schema, graph, credential, authority, service };
+}
+
+/** Adds the check of the worker to `list`. It comes last, as in `status`: cycles that wait are the news. */
+export async function checkWorker(parts: DoctorParts, { schema }: Installation, list: Checklist): Promise<void> {
+  const { value: database } = schema;
+  if (database) await list.make('worker', [], () => judgeWorker(database, parts.embedded === true));
 }
 
 async function judgeWaiting(database: Database): Promise<Finding<true>> {

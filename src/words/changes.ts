@@ -10,7 +10,7 @@ export function describeChange(kind: string, before: unknown, after: unknown): s
 
 /** A change of a membership on one line: `joins All Staff`. */
 export function describeMembership(kind: string, group: string | null): string {
-  return `${kind === 'membership.added' ? 'joins' : 'leaves'} ${(group ?? 'a group without a name').replaceAll(/\p{Cc}+/gu, ' ')}`;
+  return `${kind === 'membership.added' ? 'joins' : 'leaves'} ${cut(group ?? 'a group without a name').replaceAll(/\p{Cc}+/gu, ' ')}`;
 }
 
 function describe(kind: string, before: unknown, after: unknown): string {
@@ -41,8 +41,9 @@ function stateChange(kind: string): string[] {
 }
 
 function differences(old: ReadonlyMap<string, unknown>, now: ReadonlyMap<string, unknown>): string[] {
-  return [...new Set([...old.keys(), ...now.keys()])].map((name) => {
-    const [one, other] = [old.get(name) ?? null, now.get(name) ?? null];
+  return [...new Set([...old.keys(), ...now.keys()])].map((key) => {
+    const [one, other] = [old.get(key) ?? null, now.get(key) ?? null];
+    const name = cut(key);
     // An edit to the value already shown makes it the person's own.
     if (isPrivate(one) || isPrivate(other)) return `${name}: private`;
     return JSON.stringify(one) === JSON.stringify(other)

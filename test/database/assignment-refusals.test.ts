@@ -23,9 +23,23 @@ afterAll(() => store.close());
 
 describe('rule 37: a refusal changes nothing', () => {
   const unknown = randomUUID();
-  test.each<[string, () => Promise<unknown>, string, string]>([
-    ['an unknown slot', () => give.assign('no', 'spring', { everyone: true }), 'ES010', 'there is no slot "no"'],
-    ['an unknown item', () => give.assign('banner', 'no', { everyone: true }), 'ES010', 'the slot has no item "no"'],
+  test.each<[string, () => Promise<unknown>, string, string, column?: string, facts?: object]>([
+    [
+      'an unknown slot',
+      () => give.assign('no', 'spring', { everyone: true }),
+      'ES010',
+      'there is no slot "no"',
+      'slot',
+      {},
+    ],
+    [
+      'an unknown item',
+      () => give.assign('banner', 'no', { everyone: true }),
+      'ES010',
+      'the slot has no item "no"',
+      'item',
+      {},
+    ],
     [
       'an unknown group',
       () => give.assign('banner', 'corp', { group: unknown }),
@@ -55,26 +69,48 @@ describe('rule 37: a refusal changes nothing', () => {
       () => give.assign('banner', 'corp', { field: 'jobTitle', in: [] }),
       'ES005',
       'in does not fit',
+      'target',
+      { type: 'text[]', max_items: 1_000, max_length: 1_000 },
     ],
-    ['no target', () => give.assign('banner', 'corp', {}), 'ES005', 'the target does not fit'],
+    [
+      'no target',
+      () => give.assign('banner', 'corp', {}),
+      'ES005',
+      'the target does not fit',
+      'target',
+      { type: 'object' },
+    ],
     [
       'two targets',
       () => give.assign('banner', 'corp', { everyone: true, group: give.group(101) }),
       'ES005',
       'the target does not fit',
+      'target',
+      { type: 'object' },
     ],
     [
       'everyone that is not',
       () => give.assign('banner', 'corp', { everyone: false }),
       'ES005',
       'the target does not fit',
+      'target',
+      { type: 'object' },
     ],
-    ['no id', () => give.assign('banner', 'corp', { group: 'Sales' }), 'ES005', 'group is no id'],
+    [
+      'no id',
+      () => give.assign('banner', 'corp', { group: 'Sales' }),
+      'ES005',
+      'group is no id',
+      'target',
+      { type: 'uuid' },
+    ],
     [
       '1,001 accounts',
       () => give.assign('banner', 'corp', { accounts: Array.from({ length: 1001 }, () => unknown) }),
       'ES005',
       'accounts names 1001 accounts',
+      'target',
+      { type: 'text[]', max_items: 1_000 },
     ],
     [
       'an end before the start',
@@ -82,38 +118,55 @@ describe('rule 37: a refusal changes nothing', () => {
         give.assign('banner', 'corp', { everyone: true }, { starts_at: '2030-01-02', ends_at: '2030-01-01T10:00:00Z' }),
       'ES005',
       'ends_at is not after starts_at',
+      'ends_at',
+      { type: 'time' },
     ],
     [
       'no time',
       () => give.assign('banner', 'corp', { everyone: true }, { starts_at: '2030-02-31' }),
       'ES005',
       'starts_at is no time',
+      'starts_at',
+      { type: 'time' },
     ],
     [
       'an unknown option',
       () => give.assign('banner', 'corp', { everyone: true }, { weight: 1 }),
       'ES005',
       'there is no option "weight"',
+      'options',
+      { options: ['priority', 'except', 'starts_at', 'ends_at'] },
     ],
     [
       'half a priority',
       () => give.assign('banner', 'corp', { everyone: true }, { priority: 1.5 }),
       'ES005',
       'priority does not fit',
+      'priority',
+      { type: 'number' },
     ],
     ['an unknown assignment', () => give.unassign(unknown), 'ES004', `there is no assignment ${unknown}`],
-    ['a slot without winners', () => give.put('x', 0), 'ES005', 'winners does not fit'],
-    ['a slot without a name', () => give.put(' ', 1), 'ES005', 'the slot has no name'],
-    ['an item without a slot', () => give.item('x', 'y', null), 'ES010', 'there is no slot "x"'],
-    ['a slot in use', () => give.drop('banner'), 'ES010', 'the slot "banner" is used'],
-    ['an item in use', () => give.drop('banner', 'spring'), 'ES010', 'the item "spring" is assigned'],
-  ])('%s', async (_what, act, code, message) => {
+    ['a slot without winners', () => give.put('x', 0), 'ES005', 'winners does not fit', 'winners', { type: 'number' }],
+    [
+      'a slot without a name',
+      () => give.put(' ', 1),
+      'ES005',
+      'the slot has no name',
+      'slot',
+      { type: 'text', max_length: 200 },
+    ],
+    ['an item without a slot', () => give.item('x', 'y', null), 'ES010', 'there is no slot "x"', 'slot', {}],
+    ['a slot in use', () => give.drop('banner'), 'ES010', 'the slot "banner" is used', 'slot', {}],
+    ['an item in use', () => give.drop('banner', 'spring'), 'ES010', 'the item "spring" is assigned', 'item', {}],
+  ])('%s', async (_what, act, code, message, column, facts) => {
     const before = await give.everything();
-    await expect(act()).rejects.toMatchObject({
-      code,
-      message: expect.stringContaining(message),
-      hint: expect.any(String),
-    });
+    const refused = await act().then(
+      () => expect.unreachable(),
+      (error) => error,
+    );
+    expect(refused).toMatchObject({ code, message: expect.stringContaining(message), hint: expect.any(String) });
+    if (column !== undefined)
+      expect([refused.column, JSON.parse(refused.detail)]).toEqual([column, { code, field: column, ...facts }]);
     expect(await give.everything()).toEqual(before);
   });
 
@@ -150,6 +203,8 @@ describe('rule 37: a refusal changes nothing', () => {
     await expect(given.assign('banner', 'corp', { everyone: true })).rejects.toMatchObject({
       code: 'ES005',
       hint: expect.stringContaining('10,000'),
+      column: 'target',
+      detail: expect.stringMatching(/"max_items": 10000\b/),
     });
   });
 

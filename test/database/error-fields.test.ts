@@ -25,6 +25,8 @@ beforeAll(async () => {
     remote: { valueType: 'boolean' },
     notes: { valueType: 'any' },
     mail: {},
+    badge: { max: 9 },
+    zip: { pattern: '[0-9]{5}' },
   });
   const closedTenant = await tenantWith(store, {});
   await ask(store, `update entra_sync.tenants set manual_roles = '{manager}' where tenant_id = :closedTenant`, {
@@ -63,7 +65,7 @@ const remove = (of: Of, role: string) => ({
   rest: ['Ann', role],
 });
 
-const known = ['jobTitle', 'mail', 'nickname', 'notes', 'remote', 'salary', 'tags'];
+const known = ['badge', 'jobTitle', 'mail', 'nickname', 'notes', 'remote', 'salary', 'tags', 'zip'];
 const many = Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`f${n}`, secret]));
 
 test.each([
@@ -76,7 +78,7 @@ test.each([
     create({ nick: secret }),
     'nick',
     'ES002',
-    { fields: [...known, 'userPrincipalName'] },
+    { fields: [...known, 'userPrincipalName'].sort() },
   ],
   ['another role', edit('managed', { salary: secret }), 'salary', 'ES003', { roles: ['manager'] }],
   ['no role', edit('manual', { salary: secret }), 'salary', 'ES003', { roles: [] }],
@@ -84,6 +86,8 @@ test.each([
   ['a revert by no role', revert('managed', null, 'owner'), undefined, 'ES003', { roles: ['user', 'manager'] }],
   ['a removal by another role', remove('closed', 'user'), undefined, 'ES003', { roles: ['manager'] }],
   ['a text', edit('managed', { nickname: long }), 'nickname', 'ES005', { type: 'text', max_length: 32_768 }],
+  ['a text beyond max', edit('managed', { badge: secret }), 'badge', 'ES005', { type: 'text', max_length: 9 }],
+  ['a text beside pattern', edit('managed', { zip: secret }), 'zip', 'ES005', { type: 'text', pattern: '[0-9]{5}' }],
   ['a number', edit('managed', { salary: secret }, 'manager'), 'salary', 'ES005', { type: 'number' }],
   ['a list', edit('managed', { tags: secret }), 'tags', 'ES005', { type: 'text[]', max_items: 100 }],
   ['true or false', edit('managed', { remote: secret }), 'remote', 'ES005', { type: 'boolean' }],

@@ -1,15 +1,6 @@
 // Formatting of numbers, times and changes.
 import { describe, expect, test } from 'vitest';
-import {
-  count,
-  cut,
-  describeChange,
-  duration,
-  nameWithId,
-  showValue,
-  when,
-  withCutRemark,
-} from '../../src/cli/format.ts';
+import { count, cut, describeChange, duration, nameWithId, showValue, when } from '../../src/cli/format.ts';
 import { wayToMore } from '../../src/cli/found.ts';
 
 test.each([
@@ -49,14 +40,12 @@ test.each([
   expect(cut(value)).toSatisfy((text: string) => text.isWellFormed());
 });
 
-test('a table says once how a value that is cut is seen whole, and two long values that differ are no value as before', () => {
+test('two long values that differ are no value as before', () => {
   const [one, other] = [`${'x'.repeat(5_000)}a`, `${'x'.repeat(5_000)}b`];
   const change = describeChange('account.edited', { profile: { pronouns: one } }, { profile: { pronouns: other } });
   const shown = `"${'x'.repeat(119)}…" (5,001 characters)`;
   expect(change).toBe(`pronouns: ${shown} -> ${shown}`);
   expect(showValue(['x'.repeat(5_000)])).toBe(`["${'x'.repeat(117)}… (5,004 characters)`);
-  expect(withCutRemark(change)).toBe(`${change}\n\nValues that end in … are cut -> --json shows them whole`);
-  expect(withCutRemark('a value … of a person')).toBe('a value … of a person');
 });
 
 test('a time is relative to now', () => {

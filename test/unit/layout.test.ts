@@ -29,6 +29,23 @@ test('a table that fits keeps every column, and so does one in a pipe', () => {
   ]);
 });
 
+test('a long name or value is cut where its column says so, and the table says once how it is seen whole', () => {
+  const lines = [
+    ['x'.repeat(200), 'y'.repeat(200)],
+    ['z'.repeat(300), `"${'v'.repeat(119)}…" (500 characters)`],
+  ];
+  const shown = table([{ title: 'name', long: true }, { title: 'why' }], lines);
+  expect(shown.split('\n').slice(1)).toEqual([
+    `${'x'.repeat(119)}… (200 characters)  ${'y'.repeat(200)}`,
+    `${'z'.repeat(119)}… (300 characters)  "${'v'.repeat(119)}…" (500 characters)`,
+    '',
+    'Values that end in … are cut -> --json shows them whole',
+  ]);
+  const cutBefore = table([], [['a field', `"${'v'.repeat(119)}…" (500 characters)`]], { width: 60 });
+  expect(cutBefore).toMatch(/\n\nValues that end in … are cut -> --json shows them whole$/);
+  expect(table([{ title: 'name', long: true }], [['a name … of a person']])).toBe('name\na name … of a person');
+});
+
 test('a wider table leaves out zeros, and puts its numbers into one column', () => {
   expect(table(cycles.columns, cycles.lines, { width: 80 }).split('\n')).toEqual([
     'tenant   cycle        stream  round                 counts',

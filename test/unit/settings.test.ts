@@ -314,6 +314,7 @@ describe('an invalid settings file', () => {
   ])('YAML with %s is one line with the place', (_, yaml, message) => {
     expect(refusal(yaml)).toMatch(/^FILE is not YAML: /);
     expect(refusal(yaml)).toContain(message);
+    expect(refusal(yaml), 'what the parser would show below').not.toMatch(/:$/);
   });
 
   test('a missing file is named', () => {

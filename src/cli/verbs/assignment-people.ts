@@ -53,7 +53,7 @@ async function people(
     return;
   }
   terminal.answer({ tenant_id: tenantId, slot, item: item ?? null, people: found });
-  const what = item === undefined ? `an item of ${slot}` : `${item} of ${slot}`;
+  const what = item === undefined ? `an item of ${cut(slot)}` : `${cut(item)} of ${cut(slot)}`;
   const accounts = new Set(found.map((one) => one.account_id)).size;
   terminal.say(`${name}: ${plural(accounts, 'account')} ${accounts === 1 ? 'gets' : 'get'} ${what}.`);
   if (found.length === 0) return;
@@ -61,16 +61,16 @@ async function people(
   terminal.say(
     table(
       [
-        { title: 'account' },
-        { title: 'user principal name' },
-        { title: 'item' },
+        { title: 'account', long: true },
+        { title: 'user principal name', long: true },
+        { title: 'item', long: true },
         { title: 'rank', right: true },
-        { title: 'by' },
+        { title: 'by', long: true },
       ],
       found
         .slice(0, limit)
         .map((one) => [
-          cut(one.display_name ?? one.account_id),
+          one.display_name ?? one.account_id,
           one.user_principal_name ?? '',
           one.item,
           one.rank,

@@ -17,7 +17,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { plural } from '../format.ts';
+import { cut, plural } from '../format.ts';
 import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
@@ -149,10 +149,10 @@ async function list(run: Run, word: string | undefined, state: string | undefine
     table(
       [
         { title: 'assignment', whole: true },
-        ...(tenant ? [] : [{ title: 'tenant' }]),
-        { title: 'slot' },
-        { title: 'item' },
-        { title: 'to' },
+        ...(tenant ? [] : [{ title: 'tenant', long: true }]),
+        { title: 'slot', long: true },
+        { title: 'item', long: true },
+        { title: 'to', long: true },
         { title: 'priority', right: true },
         { title: 'state' },
         { title: 'accounts', right: true },
@@ -250,7 +250,7 @@ async function move(run: Run, fromWord: string, toWord: string, options: Acting 
   const { answer, moved } = await assigning(database, dryRun, (on) => moveAssignments(on, from, to.group_id, actor));
   terminal.answer({ dry_run: dryRun, moved: answer, from_group_id: from, to_group_id: to.group_id, changed: moved });
   terminal.say(
-    `${plural(answer, 'assignment')} ${dryRun ? 'would move' : 'moved'} to ${to.display_name ?? to.group_id}.`,
+    `${plural(answer, 'assignment')} ${dryRun ? 'would move' : 'moved'} to ${cut(to.display_name ?? to.group_id)}.`,
   );
   sayMoved(terminal, moved, dryRun);
 }
@@ -270,14 +270,20 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
   const reaching = found.map((one) => one.assignment_id);
   const known = await listAssignments(database, account.tenant_id, { ids: reaching, counted: 0 });
   terminal.answer({ account, slot, candidates: found });
-  terminal.say(`${account.display_name ?? account.account_id}, ${account.tenant_name}, slot ${slot}:\n`);
+  terminal.say(`${cut(account.display_name ?? account.account_id)}, ${cut(account.tenant_name)}, slot ${cut(slot)}:\n`);
   if (found.length === 0) {
     terminal.say('No assignment reaches the account.');
     return;
   }
   terminal.say(
     table(
-      [{ title: 'item' }, { title: 'to' }, { title: 'priority', right: true }, { title: 'outcome' }, { title: 'why' }],
+      [
+        { title: 'item', long: true },
+        { title: 'to', long: true },
+        { title: 'priority', right: true },
+        { title: 'outcome' },
+        { title: 'why' },
+      ],
       found.map((one) => {
         const of = known.find((other) => other.assignment_id === one.assignment_id);
         return [one.item, of ? targetText(of) : one.target, one.priority, one.outcome, one.why];

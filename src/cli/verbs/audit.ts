@@ -56,7 +56,10 @@ async function audit(run: Run, word: string | undefined, options: AuditOptions):
   else terminal.say(table(columns, lines.map(cellsOf)));
 }
 
-const columns = ['at', 'act', 'actor', 'role', 'tenant', 'account', 'detail'].map((title) => ({ title }));
+const columns = ['at', 'act', 'actor', 'role', 'tenant', 'account', 'detail'].map((title) => ({
+  title,
+  long: title === 'actor' || title === 'tenant',
+}));
 
 function cellsOf(line: AuditRow): string[] {
   const detail = Object.entries(line.detail).map(([name, value]) => `${name} ${JSON.stringify(value)}`);

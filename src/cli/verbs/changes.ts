@@ -18,7 +18,7 @@ import { findTenant, hasSeveralTenants } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
-import { count, cut, describeChange, describeMembership, withCutRemark } from '../format.ts';
+import { count, cut, describeChange, describeMembership } from '../format.ts';
 import { pickGroup } from '../groups.ts';
 import { onOneLine, table } from '../layout.ts';
 import { parseTime, timeHelp } from '../times.ts';
@@ -154,7 +154,7 @@ async function follow(
     for (const change of batch) {
       // One object per line, so that a reader can parse each as it comes.
       if (run.terminal.json) process.stdout.write(`${JSON.stringify(change)}\n`);
-      else run.terminal.print(line(change, namesTenants).map(onOneLine).join('  '));
+      else run.terminal.print(line(change, { namesTenants }).map(onOneLine).join('  '));
       position = change.position;
     }
     if (batch.length === 0) await pause(pollMs, undefined, { signal: run.signal }).catch(() => {});
@@ -167,26 +167,31 @@ async function follow(
   }
 }
 
-/** Returns changes as a table. `namesTenants`: with a column that says of which tenant each is. */
+type Named = { readonly namesTenants?: boolean; readonly namesActors?: boolean };
+
+/** Returns changes as a table: with the actor of each, unless that is left out; `namesTenants`: with the tenant too. */
 export function changeTable(
   found: readonly FoundChange[],
-  { indent = 0, namesTenants = false }: { readonly indent?: number; readonly namesTenants?: boolean } = {},
+  { indent = 0, ...named }: Named & { readonly indent?: number } = {},
 ): string {
+  const { namesTenants = false, namesActors = true } = named;
   const titles = [
     { title: 'at', whole: true },
     ...(namesTenants ? [{ title: 'tenant' }] : []),
+    ...(namesActors ? [{ title: 'by' }] : []),
     { title: 'kind', whole: true },
     { title: 'who or what' },
     { title: 'what' },
   ];
-  const lines = found.map((change) => line(change, namesTenants));
-  return withCutRemark(table(titles, lines, { indent }));
+  const lines = found.map((change) => line(change, { namesTenants, namesActors }));
+  return table(titles, lines, { indent });
 }
 
-function line(change: FoundChange, namesTenants: boolean): string[] {
+function line(change: FoundChange, { namesTenants = false, namesActors = true }: Named): string[] {
   return [
     `${change.at.toISOString().slice(0, 19)}Z`,
     ...(namesTenants ? [cut(change.tenant_name ?? change.tenant_id)] : []),
+    ...(namesActors ? [cut(change.actor)] : []),
     change.kind,
     cut(nameOf(change)),
     change.kind.startsWith('membership.')

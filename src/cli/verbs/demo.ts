@@ -146,7 +146,7 @@ async function demo(run: Run, options: DemoOptions): Promise<undefined> {
       `  Of the ${count(options.users)} users ${count(guests)} are guests, who are outside the scope unless the settings say otherwise.`,
     );
   terminal.say(
-    `\nWhat changed after the first cycle (directory.changes, by cycle and kind)\n${changeTable(changes.toSorted(inOrder), { indent: 2 })}`,
+    `\nWhat changed after the first cycle (directory.changes, by cycle and kind)\n${changeTable(changes.toSorted(inOrder), { indent: 2, namesActors: false })}`,
   );
   if (before && after) terminal.say(`\nOne account (directory.accounts)\n${accountTable(before, after)}`);
   if (!after) throw new Error('the account of the demo is missing');

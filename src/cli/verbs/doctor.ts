@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { isFirstRun, openBasics, openGraphAccess } from '../../app.ts';
 import { namesCredential, namesSignIn, ownsTenantId, readSignInCredential } from '../../credentials.ts';
 import { type Check, firstExitCode, openChecklist } from '../../engine/checklist.ts';
-import { checkInstallation, type DoctorParts } from '../../engine/doctor.ts';
+import { checkInstallation, checkWorker, type DoctorParts } from '../../engine/doctor.ts';
 import { type CheckedTenant, checkTenant } from '../../engine/doctor-tenant.ts';
 import { readPublicUrl, readTenantId } from '../../environment.ts';
 import { describeDefect, ExpectedError } from '../../errors.ts';
@@ -78,6 +78,11 @@ async function doctor(run: Run, word: string | undefined): Promise<number> {
       checks.push(...list.checks);
     }
   }
+  const last = openChecklist(null, { signal, onDefect });
+  await checkWorker(parts, found, last);
+  if (last.checks.length > 0) terminal.say();
+  last.checks.forEach(onCheck);
+  checks.push(...last.checks);
   const exitCode = firstExitCode(checks);
   terminal.answer({ checks, exitCode });
   const count = (state: Check['state']) => checks.filter((check) => check.state === state).length;

@@ -105,7 +105,7 @@ function sayReverted(
   if (reverted.length > 0) {
     terminal.say(
       table(
-        [{ title: 'account' }, { title: 'before' }, { title: '' }, { title: 'after' }],
+        [{ title: 'account', long: true }, { title: 'before' }, { title: '' }, { title: 'after' }],
         reverted
           .slice(0, shownByName)
           .map((one) => [one.name ?? one.account_id, showValue(one.before), '->', showValue(one.after)]),
@@ -118,7 +118,7 @@ function sayReverted(
   terminal.say(`\n${count(refused.length)} left as they are:`);
   terminal.say(
     table(
-      [],
+      [{ title: '', long: true }],
       refused.slice(0, shownByName).map((one) => [one.name ?? one.account_id, reasons[one.refused] ?? one.refused]),
     ),
   );

@@ -14,8 +14,8 @@ import { findTenant } from '../../store/tenants/tenants.ts';
 import { pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
-import { showValue, when, withCutRemark } from '../format.ts';
-import { table } from '../layout.ts';
+import { cut, showValue, when } from '../format.ts';
+import { onOneLine, table } from '../layout.ts';
 import { type ManyOptions, revertOfMany } from './edit-many.ts';
 
 type EditOptions = VerbOptions & ManyOptions & { revert?: string[] | true; undo?: string | true };
@@ -187,14 +187,14 @@ function sayChanged(
   const { changed } = answer;
   terminal.answer({ account: { account_id, tenant_id, display_name }, ...answer });
   const name = account.display_name ?? account.user_principal_name ?? account.account_id;
-  terminal.say(table([], [[`${name}, ${account.tenant_name}:`]]));
+  terminal.say(onOneLine(`${cut(name)}, ${cut(account.tenant_name)}:`));
   if (changed.length === 0) terminal.say(nothing);
   else {
     const shown = table(
       [{ title: 'field' }, { title: 'before' }, { title: '' }, { title: 'after' }],
       changed.map((one) => [one.field, showValue(one.before), '->', showValue(one.after)]),
     );
-    terminal.say(withCutRemark(shown));
+    terminal.say(shown);
   }
 }
 

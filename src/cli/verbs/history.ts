@@ -14,7 +14,7 @@ import {
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { findPurged, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
-import { count, cut, describeChange, plural, showValue, when, withCutRemark } from '../format.ts';
+import { count, cut, describeChange, plural, showValue, when } from '../format.ts';
 import { pickByWords } from '../found.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
@@ -66,15 +66,22 @@ async function history(run: Run, word: string, options: HistoryOptions): Promise
   terminal.answer({ account: account ?? purged ?? null, group: group ?? null, history: shown });
   const name = account?.display_name ?? group?.display_name ?? accountId ?? word;
   const gone = purged ? `, purged ${when(purged.purged_at)}: its values are gone` : '';
-  terminal.say(`${name}, ${(account ?? purged ?? group)?.tenant_name}${gone}\n`);
+  terminal.say(`${cut(name)}, ${cut((account ?? purged ?? group)?.tenant_name ?? '')}${gone}\n`);
   terminal.say(historyTable(shown));
   if (found.length > shown.length) terminal.say(`\nThere is more -> --limit ${options.limit * 10}`);
 }
 
 /** Returns a history as a table, newest first. */
 export function historyTable(found: readonly HistoryRow[]): string {
-  const shown = table(
-    [{ title: 'at' }, { title: 'by' }, { title: 'what' }, { title: 'field' }, { title: 'was' }, { title: 'is' }],
+  return table(
+    [
+      { title: 'at' },
+      { title: 'by', long: true },
+      { title: 'what' },
+      { title: 'field', long: true },
+      { title: 'was' },
+      { title: 'is' },
+    ],
     found.map((row) => [
       `${row.at.toISOString().slice(0, 19)}Z`,
       row.actor,
@@ -84,12 +91,11 @@ export function historyTable(found: readonly HistoryRow[]): string {
       side(row, row.after),
     ]),
   );
-  return withCutRemark(shown);
 }
 
 function side(row: HistoryRow, value: unknown): string {
   if (value === null) return '';
-  if (row.field === 'group' || row.field === 'member') return row.name ?? String(value);
+  if (row.field === 'group' || row.field === 'member') return cut(row.name ?? String(value));
   return showValue(value);
 }
 
@@ -143,7 +149,11 @@ async function compare(run: Run, word: string, options: CompareOptions): Promise
   if (groups.length > 0) {
     terminal.say(
       `\n${table(
-        [{ title: 'group' }, { title: 'joined', right: true }, { title: 'left', right: true }],
+        [
+          { title: 'group', long: true },
+          { title: 'joined', right: true },
+          { title: 'left', right: true },
+        ],
         groups.slice(0, options.limit).map((one) => [one.name ?? one.group_id, count(one.joined), count(one.left)]),
       )}`,
     );
@@ -165,13 +175,12 @@ function sayMore({ terminal }: Run, more: number, word: string): void {
 }
 
 function differenceTable(found: readonly Difference[]): string {
-  const shown = table(
-    [{ title: 'account' }, { title: 'change' }, { title: 'what' }],
+  return table(
+    [{ title: 'account', long: true }, { title: 'change' }, { title: 'what' }],
     found.map((one) => [
-      cut(one.name ?? one.user_principal_name ?? one.account_id),
+      one.name ?? one.user_principal_name ?? one.account_id,
       one.change,
-      one.change === 'changed' ? describeDifference(one) : (one.user_principal_name ?? ''),
+      one.change === 'changed' ? describeDifference(one) : cut(one.user_principal_name ?? ''),
     ]),
   );
-  return withCutRemark(shown);
 }

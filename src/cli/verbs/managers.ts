@@ -61,14 +61,19 @@ async function managers(run: Run, word: string, options: ManagersOptions): Promi
 
 function pairTable(pairs: readonly ManagingPair[]): string {
   return table(
-    [{ title: 'name' }, { title: 'user principal name' }, { title: 'why' }, { title: 'account', whole: true }],
-    pairs.map((one) => [cut(one.display_name ?? ''), one.user_principal_name ?? '', whyOf(one), one.account_id]),
+    [
+      { title: 'name', long: true },
+      { title: 'user principal name', long: true },
+      { title: 'why' },
+      { title: 'account', whole: true },
+    ],
+    pairs.map((one) => [one.display_name ?? '', one.user_principal_name ?? '', whyOf(one), one.account_id]),
   );
 }
 
 function whyOf({ groups }: ManagingPair): string {
   if (groups === null) return 'line: the manager in Entra ID';
-  return `group: ${groups.managers ?? 'a group'} manages ${groups.people ?? 'everyone'} (managedBy)`;
+  return `group: ${cut(groups.managers ?? 'a group')} manages ${cut(groups.people ?? 'everyone')} (managedBy)`;
 }
 
 /** Returns why the manager in Entra ID is not among those who manage the account. */

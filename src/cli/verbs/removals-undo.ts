@@ -76,7 +76,10 @@ function namesOf(found: readonly UndoneRemoval[], more: readonly ((one: UndoneRe
     .slice(0, shownByName)
     .map((one) => [one.what, one.id, one.name ?? '', ...more.map((cell) => cell(one))]);
   const rest = found.length - shownByName;
-  return `${table([{ title: '' }, { title: '', whole: true }], lines)}${rest > 0 ? `\n… and ${count(rest)} more (--json shows them)` : ''}`;
+  return `${table(
+    [{ title: '' }, { title: '', whole: true }, { title: '', long: true }],
+    lines,
+  )}${rest > 0 ? `\n… and ${count(rest)} more (--json shows them)` : ''}`;
 }
 
 function undoOf({ cycle, list }: UndoOptions): UndoOf {

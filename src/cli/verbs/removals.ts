@@ -9,7 +9,7 @@ import { type HeldRemoval, heldIn, openLists, type RemovalList } from '../../sto
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { removalText } from '../../words/removals.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
-import { count, cut, plural, when } from '../format.ts';
+import { count, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { removalsHistoryCommand } from './removals-history.ts';
@@ -127,13 +127,13 @@ function sayList({ terminal }: Run, one: ShownList): void {
     table(
       [
         { title: what === 'group' ? 'group' : 'account', whole: true },
-        { title: 'name' },
-        { title: what === 'membership' ? 'would leave' : 'user principal name' },
+        { title: 'name', long: true },
+        { title: what === 'membership' ? 'would leave' : 'user principal name', long: true },
         { title: 'reason' },
       ],
       one.removals.map((removal) => [
         idOf(removal),
-        cut(removal.display_name ?? ''),
+        removal.display_name ?? '',
         (what === 'membership' ? removal.group_name : removal.user_principal_name) ?? '',
         removalText(removal.reason),
       ]),

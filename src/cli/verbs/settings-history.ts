@@ -70,7 +70,13 @@ async function history(run: Run, word: string | undefined, limit: number): Promi
   terminal.answer({ versions: versions.map(({ document: _, first: __, ...one }) => one) });
   terminal.say(
     table(
-      [{ title: 'version' }, { title: 'applied' }, { title: 'by' }, { title: 'of' }, { title: 'changed' }],
+      [
+        { title: 'version' },
+        { title: 'applied' },
+        { title: 'by', long: true },
+        { title: 'of', long: true },
+        { title: 'changed' },
+      ],
       versions
         .slice(0, limit)
         .map((one) => [

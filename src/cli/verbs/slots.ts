@@ -160,12 +160,12 @@ async function sayLists(run: Run, word: string | undefined, what: 'slots' | 'ite
       terminal.say(
         table(
           [
-            { title: 'slot' },
-            { title: 'of' },
+            { title: 'slot', long: true },
+            { title: 'of', long: true },
             { title: 'winners', right: true },
             { title: 'items', right: true },
             { title: 'assignments', right: true },
-            { title: 'title' },
+            { title: 'title', long: true },
           ],
           slots.map((one) => [
             one.slot,
@@ -186,11 +186,11 @@ async function sayLists(run: Run, word: string | undefined, what: 'slots' | 'ite
     terminal.say(
       table(
         [
-          { title: 'slot' },
-          { title: 'item' },
-          { title: 'of' },
+          { title: 'slot', long: true },
+          { title: 'item', long: true },
+          { title: 'of', long: true },
           { title: 'assignments', right: true },
-          { title: 'title' },
+          { title: 'title', long: true },
         ],
         items.map((one) => [one.slot, one.item, one.tenant_name ?? allTenants, one.assignments, one.title ?? '']),
       ),

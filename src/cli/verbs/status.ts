@@ -117,7 +117,7 @@ function sayTenants({ terminal }: Run, options: StatusOptions, { tenants, waitin
   terminal.say(
     table(
       [
-        { title: 'tenant' },
+        { title: 'tenant', long: true },
         { title: 'status' },
         { title: 'accounts', right: true },
         { title: 'suspended', right: true },

@@ -122,7 +122,7 @@ function say(
   terminal.say(
     table(
       [
-        { title: 'tenant' },
+        { title: 'tenant', long: true },
         ...['asked for', 'photos', 'without one', 'set aside', 'changed', 'removed', 'requests'].map((title) => ({
           title,
           right: true,

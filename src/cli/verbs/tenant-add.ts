@@ -90,7 +90,11 @@ async function addAll(run: Run, file: string, dryRun: boolean): Promise<undefine
   if (shown.length > 0)
     terminal.say(
       table(
-        [{ title: 'tenant', whole: true }, { title: 'name' }, { title: 'reference' }],
+        [
+          { title: 'tenant', whole: true },
+          { title: 'name', long: true },
+          { title: 'reference', long: true },
+        ],
         shown.slice(0, shownTenants).map((one) => [one.tenantId, one.name, one.ref ?? '']),
       ),
     );

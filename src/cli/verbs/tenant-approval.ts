@@ -87,11 +87,11 @@ async function list({ terminal }: Run, database: Database, word: string | undefi
     table(
       [
         { title: 'tenant', whole: true },
-        { title: 'reference' },
-        { title: 'name' },
+        { title: 'reference', long: true },
+        { title: 'name', long: true },
         { title: 'waits since' },
         { title: 'until' },
-        { title: 'signed in as' },
+        { title: 'signed in as', long: true },
       ],
       waiting.map((one) => [
         one.tenant_id,

@@ -130,7 +130,11 @@ async function reconnect(run: Run, word: string, options: ConnectionOptions): Pr
   if (manual > 0 && !dryRun) {
     terminal.say(
       table(
-        [{ title: 'account', whole: true }, { title: 'name' }, { title: 'user principal name' }],
+        [
+          { title: 'account', whole: true },
+          { title: 'name', long: true },
+          { title: 'user principal name', long: true },
+        ],
         left.accounts.map((one) => [one.account_id, one.display_name ?? '', one.user_principal_name ?? '']),
       ),
     );

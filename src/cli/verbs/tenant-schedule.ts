@@ -1,6 +1,7 @@
 // `tenant pause`, `tenant resume`, `tenant retry`: whether and when the worker syncs a tenant. `tenant acknowledge`.
 import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
+import { commandWord } from '../../rules/shell.ts';
 import { acknowledge } from '../../store/commit/notice.ts';
 import { makeDue, setPaused } from '../../store/cycle/next-cycle.ts';
 import type { Database } from '../../store/database/pool.ts';
@@ -105,15 +106,19 @@ async function resume(run: Run, database: Database, { tenants, all }: Chosen): P
       : `${resumed}: resumed${promise(workers, `the worker syncs ${changed === 1 ? 'it when it is' : 'them when they are'} due`)}`,
   );
   if (stay.length > 0) {
-    const names = stay.slice(0, shownTenants).map((one) => one.name);
-    const more = stay.length - names.length;
     terminal.say(
-      `${plural(stay.length, 'tenant')} paused by name and left so: ${names.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''} -> entra-sync tenant resume TENANT`,
+      `${plural(stay.length, 'tenant')} paused by name and left so: ${namesOf(stay)} -> entra-sync tenant resume TENANT`,
     );
   }
 }
 
 const shownTenants = 10;
+
+function namesOf(tenants: readonly TenantRow[]): string {
+  const names = tenants.slice(0, shownTenants).map((one) => one.name);
+  const more = tenants.length - names.length;
+  return `${names.join(', ')}${more > 0 ? ` and ${count(more)} more` : ''}`;
+}
 
 async function retry(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {
   const { terminal } = run;
@@ -121,15 +126,32 @@ async function retry(run: Run, database: Database, { tenants, all }: Chosen): Pr
   if (only && tenants.length === 1 && only.status === 'disconnected') {
     throw tenantDisconnected(only.name);
   }
-  const changed = await makeDue(database, idsOf(tenants));
-  await audited(run, database, ...linesOf('tenant.retried', tenants, all));
+  const there = tenants.filter((one) => one.status !== 'disconnected');
+  const changed = await makeDue(database, idsOf(there));
+  await audited(run, database, ...linesOf('tenant.retried', there, all));
   const workers = await readWorkers(run, database);
-  terminal.answer({ tenants: idsOf(tenants), changed, workers: workersAnswer(workers) });
-  const promised = `the worker syncs ${changed === 1 ? 'it' : 'them'} within seconds`;
-  terminal.say(`${nameOf(tenants)}: due now${promise(workers, promised)}`);
-  const paused = tenants.filter((one) => one.paused && one.status !== 'disconnected');
-  if (paused.length > 0)
-    terminal.note(`${plural(paused.length, 'tenant')} paused, so not synced -> entra-sync tenant resume`);
+  const paused = there.filter((one) => one.paused);
+  const due = there.filter((one) => !one.paused);
+  terminal.answer({
+    tenants: idsOf(there),
+    changed,
+    due: idsOf(due),
+    paused: idsOf(paused),
+    workers: workersAnswer(workers),
+  });
+  if (due.length > 0) {
+    const promised = `the worker syncs ${due.length === 1 ? 'it' : 'them'} within seconds`;
+    terminal.say(`${nameOf(due)}: due now${promise(workers, promised)}`);
+  } else if (paused.length === 0) terminal.say('No tenant is connected, nothing changed.');
+  const [first] = paused;
+  if (first && paused.length === 1) {
+    const cure = `entra-sync tenant resume ${commandWord(first.name)}`;
+    terminal.say(`${first.name}: paused, synced only when it is resumed -> ${cure}`);
+  } else if (first) {
+    terminal.say(
+      `${plural(paused.length, 'tenant')} paused, synced only when they are resumed: ${namesOf(paused)} -> entra-sync tenant resume TENANT`,
+    );
+  }
 }
 
 async function acknowledgeNotices(run: Run, database: Database, { tenants, all }: Chosen): Promise<undefined> {

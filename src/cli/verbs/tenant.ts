@@ -102,7 +102,12 @@ async function list(run: Run): Promise<undefined> {
   if (tenants.length > 0) {
     run.terminal.say(
       table(
-        [{ title: 'tenant', whole: true }, { title: 'name' }, { title: 'reference' }, { title: 'status' }],
+        [
+          { title: 'tenant', whole: true },
+          { title: 'name', long: true },
+          { title: 'reference', long: true },
+          { title: 'status' },
+        ],
         tenants.map((one) => [
           one.tenant_id,
           one.name,

@@ -140,11 +140,11 @@ function sayDrift({ terminal }: Run, tenant: Tenant, result: VerifyResult): void
       [
         { title: 'what' },
         { title: 'kind' },
-        { title: 'name' },
+        { title: 'name', long: true },
         { title: 'object', whole: true },
-        { title: 'member or field' },
-        { title: 'stored' },
-        { title: 'fresh' },
+        { title: 'member or field', long: true },
+        { title: 'stored', long: true },
+        { title: 'fresh', long: true },
       ],
       drift
         .slice(0, shownDrift)

@@ -48,7 +48,10 @@ async function list(run: Run): Promise<undefined> {
   else terminal.say(table(columns, sessions.map(cellsOf)));
 }
 
-const columns = ['session', 'actor', 'as', 'tenant', 'began', 'last seen'].map((title) => ({ title }));
+const columns = ['session', 'actor', 'as', 'tenant', 'began', 'last seen'].map((title) => ({
+  title,
+  long: title === 'actor' || title === 'tenant',
+}));
 
 function cellsOf(one: ListedSession): string[] {
   const actor = one.account_id === null ? one.actor : `account:${one.account_id}`;

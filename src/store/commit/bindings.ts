@@ -30,6 +30,8 @@ export type CommitBindings = {
   readonly onDemand: boolean;
   /** A first load, which suspends no account either: the guard judges that in the first round. */
   readonly listing?: true;
+  /** A dry run or a trial, which ends with a rollback: its lists take no number of those that people see. */
+  readonly rolledBack?: boolean;
 };
 
 export type Apply = (transaction: Transaction, bind: CommitBindings) => Promise<StreamCounts>;

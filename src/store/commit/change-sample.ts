@@ -15,7 +15,14 @@ export type ChangeSample = {
 
 /** Returns the first changes of a batch, removals first: dry runs are made for them. */
 export async function sampleOf(transaction: Transaction, bind: { readonly batch: string }): Promise<ChangeSample[]> {
-  return rows<ChangeSample>(transaction, sampleChanges, bind);
+  const sample = await rows<ChangeSample>(transaction, sampleChanges, bind);
+  return sample.map((one) => (one.kind === 'removal.held' ? { ...one, after: withoutList(one.after) } : one));
+}
+
+// The list of a dry run is rolled back.
+function withoutList(after: unknown): unknown {
+  const { list_id: _, ...told } = after as Record<string, unknown>;
+  return told;
 }
 
 const sampleChanges = `

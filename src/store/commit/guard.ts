@@ -190,12 +190,15 @@ async function hold(transaction: Transaction, bind: CommitBindings, guarded: Gua
   );
 }
 
-/** Opens a list of held removals and returns its id. */
+// No rollback gives an identity number back. Batches have gaps anyway, and two transactions never share a number of them.
+const provisionalList = "-nextval(pg_get_serial_sequence('entra_sync.batches', 'batch_id'))";
+
+/** Opens a list of held removals and returns its id, which is below 0 in what is rolled back. */
 export async function openList(transaction: Transaction, bind: CommitBindings, why: string): Promise<string> {
   const [list] = await rows<{ list_id: string }>(
     transaction,
-    `insert into entra_sync.removal_lists (tenant_id, stream, why, cycle_id)
-     values (:tenant, :stream, :why, :cycle) returning list_id`,
+    `insert into entra_sync.removal_lists (list_id, tenant_id, stream, why, cycle_id) overriding system value
+     values (${bind.rolledBack ? provisionalList : 'default'}, :tenant, :stream, :why, :cycle) returning list_id`,
     { ...bind, why },
   );
   return list?.list_id ?? '0';

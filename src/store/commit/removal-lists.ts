@@ -100,6 +100,8 @@ export async function heldOf(
 
 /** A person's decision about a list: how many of its removals, with which outcome. */
 export type DecidedRemovals = {
+  /** The batch of its change rows. */
+  readonly batch_id: string;
   readonly at: Date;
   readonly tenant_id: string;
   readonly tenant_name: string;
@@ -125,8 +127,8 @@ export async function decidedRemovals(
   return rows<DecidedRemovals>(
     database,
     // A batch is one decision about one list.
-    `select min(d.at) as at, d.tenant_id, t.name as tenant_name, min(d.list_id) as list_id, d.decision, d.actor,
-            jsonb_object_agg(d.reason, d.count) as reasons, sum(d.count)::int as count
+    `select d.batch_id, min(d.at) as at, d.tenant_id, t.name as tenant_name, min(d.list_id) as list_id, d.decision,
+            d.actor, jsonb_object_agg(d.reason, d.count) as reasons, sum(d.count)::int as count
        from (select c.batch_id, c.tenant_id, min(c.at) as at, min(c.after ->> 'list_id') as list_id, c.actor,
                     split_part(c.kind, '.', 2) as decision, coalesce(c.after ->> 'reason', 'purged') as reason,
                     count(*)::int as count
@@ -139,5 +141,39 @@ export async function decidedRemovals(
      having :listId::text is null or min(d.list_id) = :listId
       order by d.batch_id desc limit :limit`,
     { tenantId, limit, listId },
+  );
+}
+
+/** One removal of a decision. Names are the present ones; null for what was purged since. */
+export type DecidedRemoval = Pick<
+  HeldRemoval,
+  'account_id' | 'group_id' | 'member_group_id' | 'display_name' | 'group_name'
+> & { readonly batch_id: string; readonly reason: string | null };
+
+/** Returns the first `each` removals of each decision (null: all), in the order of the decisions. */
+export async function removalsDecided(
+  on: Database | Transaction,
+  decisions: readonly DecidedRemovals[],
+  each: number | null,
+): Promise<DecidedRemoval[]> {
+  return rows<DecidedRemoval>(
+    on,
+    // A batch begins with its decision, so its first rows are enough. What they did, the batch holds behind them.
+    `select d.batch_id, c.account_id, c.group_id, c.member_group_id,
+            coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name,
+                     case when c.account_id is null and c.member_group_id is null then g.display_name end)
+              as display_name,
+            case when c.account_id is not null or c.member_group_id is not null then g.display_name end as group_name,
+            c.after ->> 'reason' as reason
+       from unnest(:batches::bigint[]) with ordinality d (batch_id, place)
+      cross join lateral (
+        select * from entra_sync.changes x
+         where x.batch_id = d.batch_id and x.kind in ('removal.approved', 'removal.rejected')
+         order by x.change_id limit :each::bigint) c
+       left join entra_sync.accounts a on a.account_id = c.account_id
+       left join entra_sync.groups g on g.group_id = c.group_id
+       left join entra_sync.groups n on n.group_id = c.member_group_id
+      order by d.place, c.change_id`,
+    { batches: decisions.map((one) => one.batch_id), each },
   );
 }

@@ -60,7 +60,9 @@ export async function commitRound(database: Database, lease: Lease, options: Com
     units: () =>
       unitsOfCommit(database, { tenant: lease.tenantId, round: round.round_id, stream, full: round.kind === 'full' }),
     attempt: (aside, trial) =>
-      inDryRun(database, options.dryRun || trial, (transaction) => applyRound(transaction, lease, options, aside)),
+      inDryRun(database, options.dryRun || trial, (transaction) =>
+        applyRound(transaction, lease, options, aside, options.dryRun || trial),
+      ),
   });
   if (!options.dryRun) await analyzeTables(database, options.stream, result.counts);
   return result;
@@ -71,6 +73,7 @@ async function applyRound(
   lease: Lease,
   options: CommitOptions,
   aside: SetAsideReasons,
+  rolledBack: boolean,
 ): Promise<CommitResult> {
   const { round, stream } = options;
   const { status } = await lockFenced(transaction, lease);
@@ -92,6 +95,7 @@ async function applyRound(
     scopeGroups: options.scopeGroups,
     groupsJudged: options.groupsJudged,
     onDemand: false,
+    rolledBack,
   };
   await setAsideStaged(transaction, bind, aside);
   if (options.dryRun && options.dryRunGroups) await applyDryRunGroups(transaction, options.dryRunGroups, bind);

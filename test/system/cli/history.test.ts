@@ -2,9 +2,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { rows } from '../../../src/store/database/pool.ts';
+import { decidedRemovals, removalsDecided } from '../../../src/store/commit/removal-lists.ts';
+import { inTransaction, rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
-import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
+import { expectOneLine, runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
+import { rowsByIndex } from '../../support/rows-read.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -193,6 +195,16 @@ describe('changes', () => {
     expect(await found('--until', beforeRename, '--kind', 'account.updated')).toEqual([]);
   });
 
+  test('tells who made each, --follow too', async () => {
+    const edited = /Z +mary +account\.edited +Ann Sample +mobilePhone: none -> "\+1 555"$/m;
+    expect((await cli('changes', '--limit', '100')).stdout).toMatch(edited);
+    expect((await cli('changes', '--actor', 'mary')).stdout).toMatch(/^at +by +kind +who or what +what$/m);
+    const following = startCli(['changes', '--limit', '100', '--follow'], { DATABASE_URL: world.url });
+    await following.shows(edited);
+    following.interrupt();
+    expect((await following.ended).code).toBe(130);
+  });
+
   test('counts by kind', async () => {
     const { counts } = await json<{ counts: { kind: string; count: number }[] }>(
       'changes',
@@ -225,7 +237,9 @@ test('cycle show tells what a cycle did, in numbers and by name', async () => {
   ]);
   const { stdout } = await cli('cycle', 'show', cycle, '--limit', '1');
   expect(stdout).toMatch(new RegExp(`^Cycle ${cycle} of Contoso: incremental, committed, began .*Z, took `));
-  expect(stdout).toMatch(/created +1 +0\n[\s\S]*account\.removed +1\n[\s\S]*and 3 earlier changes -> --limit 4/);
+  expect(stdout).toMatch(
+    /created +1 +0\n[\s\S]*account\.removed +1\n[\s\S]*Z +test +\w+\.\w+ [\s\S]*and 3 earlier changes -> --limit 4/,
+  );
   expectOneLine(await cli('cycle', 'show', '999999'), 2, /there is no cycle 999999 -> entra-sync tenant show/);
 });
 
@@ -273,11 +287,46 @@ test('removals history tells who decided what', async () => {
     { tenantId },
   );
   expect((await cli('removals', 'history', 'Contoso')).stdout).toMatch(
-    /Contoso +7 +approved +3 +mary +a full listing of Entra ID did not show it \(3\)/,
+    /Contoso +7 +approved +3 +mary +(purged|[-0-9a-f]{36}), .*, [-0-9a-f]{36} +a full listing of Entra ID did not show it \(3\)/,
   );
   expect(await json<{ decisions: object[] }>('removals', 'history')).toMatchObject({
     decisions: [{ list_id: '7', decision: 'approved', count: 3, reasons: { not_seen: 3 } }],
   });
+});
+
+test('removals history names the first accounts and memberships of each decision, and --json has all', async () => {
+  const { database } = world;
+  const { tenantId } = world.tenant;
+  // Behind the decision its batch has a row for each membership that ended.
+  await database.raw(
+    `with batch as (insert into entra_sync.batches (tenant_id) values (:tenantId) returning batch_id), decided as (
+       select batch_id, k.kind, a.account_id, g.group_id
+         from batch cross join (values (1, 'removal.rejected'), (2, 'account.updated')) k (place, kind)
+        cross join entra_sync.accounts a cross join generate_series(1, 40) n
+         left join entra_sync.groups g on a.profile ->> 'displayName' = 'Ann Sample' and n = 1 and g.display_name = 'All Staff'
+        where k.place = 2 or n = 1
+        order by k.place, a.profile ->> 'displayName')
+     insert into entra_sync.changes (batch_id, tenant_id, actor, kind, account_id, group_id, after)
+     select batch_id, :tenantId, 'mary', kind, account_id, group_id, '{"list_id": 8, "reason": "not_seen"}' from decided`,
+    { tenantId },
+  );
+  const told = /Contoso +8 +rejected +6 +mary +Ann Sample in All Staff, [^,]+, [^,]+ and 3 more +a full listing/;
+  expect((await cli('removals', 'history', '--limit', '1')).stdout).toMatch(told);
+  const { decisions } = await json<{ decisions: { removals: object[] }[] }>('removals', 'history', '--limit', '1');
+  expect(decisions[0]?.removals).toHaveLength(6);
+  expect(decisions[0]?.removals[0]).toMatchObject({
+    account_id: expect.any(String),
+    display_name: 'Ann Sample',
+    group_name: 'All Staff',
+    reason: 'not_seen',
+  });
+  const [newest] = await decidedRemovals(database, tenantId, 1);
+  const read = await inTransaction(database, async (transaction) => {
+    const before = await rowsByIndex(transaction, 'changes');
+    expect(await removalsDecided(transaction, newest ? [newest] : [], 3)).toHaveLength(3);
+    return (await rowsByIndex(transaction, 'changes')) - before;
+  });
+  expect(read, 'only the first rows of the batch').toBeLessThan(10);
 });
 
 test('a disconnected tenant keeps its past, and compare tells that its accounts became manual', async () => {

@@ -1,7 +1,9 @@
 // `sync` of several tenants: whose progress a line tells, and the cron job that is quiet.
-import { expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
-import { expectOneLine, runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { openFleet } from '../../support/fleet.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld } from '../../support/system.ts';
@@ -18,9 +20,11 @@ test('lines of progress name the tenant; --quiet speaks only of what changed or 
 
   // A change says of which tenant it is, where that is not said by the question.
   const changes = await runCli(['changes', '--limit', '50'], environment);
-  expect(changes.stdout).toMatch(/^at +tenant +kind +who or what/m);
-  expect(changes.stdout).toMatch(/Z +Tenant 3 +account\.created /);
-  expect((await runCli(['changes', '--tenant', 'Tenant 2'], environment)).stdout).toMatch(/^at +kind +who or what/m);
+  expect(changes.stdout).toMatch(/^at +tenant +by +kind +who or what/m);
+  expect(changes.stdout).toMatch(/Z +Tenant 3 +\S+ +account\.created /);
+  expect((await runCli(['changes', '--tenant', 'Tenant 2'], environment)).stdout).toMatch(
+    /^at +by +kind +who or what/m,
+  );
 
   await database.raw("update entra_sync.tenants set paused = true where name = 'Tenant 3'");
   expect(await runCli(['sync', '--quiet'], environment)).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -131,4 +135,85 @@ test('tenant pause and resume ask before they take --all, and resume leaves what
     changed: 0,
     still_paused: [expect.any(String)],
   });
+});
+
+test('tenant retry promises a cycle to what is neither paused nor disconnected, and tells how to resume', async () => {
+  const { database, environment } = await openFleet({ count: 3, users: 1 });
+  const cli = (...words: string[]) => runCli(['tenant', ...words], environment);
+  await database.raw('insert into entra_sync.worker_beats (worker_id) values (gen_random_uuid())');
+  await cli('pause', 'Tenant 2');
+  await database.raw("update entra_sync.tenants set status = 'disconnected' where name = 'Tenant 3'");
+  const alone = 'Tenant 2: paused, synced only when it is resumed -> entra-sync tenant resume "Tenant 2"\n';
+  expect(await cli('retry', 'Tenant 2')).toMatchObject({ code: 0, stdout: alone });
+  const all = await cli('retry', '--all');
+  expect(all.stdout).toBe(`Tenant 1: due now; the worker syncs it within seconds.\n${alone}`);
+  const told = JSON.parse((await cli('retry', '--all', '--json')).stdout);
+  expect([told.tenants.length, told.changed, told.due.length, told.paused.length]).toEqual([2, 2, 1, 1]);
+  expect(
+    await rows(
+      database,
+      `select count(*)::int as lines from entra_sync.audit a join entra_sync.tenants t using (tenant_id)
+        where a.act = 'tenant.retried' and t.name = 'Tenant 3'`,
+    ),
+    'the audit tells of no act on it',
+  ).toEqual([{ lines: 0 }]);
+  await cli('pause', 'Tenant 1');
+  expect((await cli('retry', '--all')).stdout).toBe(
+    '2 tenants paused, synced only when they are resumed: Tenant 1, Tenant 2 -> entra-sync tenant resume TENANT\n',
+  );
+  await database.raw("update entra_sync.tenants set status = 'disconnected'");
+  expect((await cli('retry', '--all')).stdout).toBe('No tenant is connected, nothing changed.\n');
+});
+
+test("a tenant's versions of the settings: history without those of others, diff of its own alone, revert to one", async () => {
+  const { environment } = await openFleet({ count: 2, users: 1 });
+  const folder = await temporaryDirectory(onTestFinished);
+  const file = join(folder, 'settings.yaml');
+  const json = async (...words: string[]) => JSON.parse((await runCli([...words, '--json'], environment)).stdout);
+  const store = async (interval: string, ...words: string[]): Promise<number> => {
+    await writeFile(file, `interval: ${interval}\n`);
+    return (await json(...words, file)).version;
+  };
+  const mine = ['tenant', 'set', 'Tenant 1'];
+  const older = await store('50m', ...mine);
+  const newer = await store('30m', ...mine);
+  const all = await store('20m', 'settings', 'apply');
+  const other = await store('25m', 'tenant', 'set', 'Tenant 2');
+
+  const versionsOf = async (name: string): Promise<[number, string | null][]> =>
+    (await json('settings', 'history', name)).versions.map((one: { version: number; tenant_name: string | null }) => [
+      one.version,
+      one.tenant_name,
+    ]);
+  expect((await versionsOf('Tenant 1')).slice(0, 3)).toEqual([
+    [all, null],
+    [newer, 'Tenant 1'],
+    [older, 'Tenant 1'],
+  ]);
+  expect(await json('settings', 'diff', String(older))).toMatchObject({
+    to: newer,
+    differences: [{ key: 'interval', before: '50m', after: '30m' }],
+  });
+  for (const [version, name] of [
+    [other, 'Tenant 2'],
+    [all, 'the installation'],
+  ])
+    expectOneLine(
+      await runCli(['settings', 'diff', String(older), String(version)], environment),
+      2,
+      new RegExp(
+        `version ${older} is of Tenant 1, version ${version} of ${name} -> compare versions of the same tenant`,
+      ),
+    );
+
+  const reverted = (await json('settings', 'revert', String(older))).version;
+  expect((await versionsOf('Tenant 1'))[0]).toEqual([reverted, 'Tenant 1']);
+  expect((await versionsOf('Tenant 2'))[0], 'the others keep theirs').toEqual([other, 'Tenant 2']);
+  const intervalOf = async (...words: string[]) =>
+    /^interval: (\S+)/m.exec((await runCli(['settings', 'show', ...words], environment)).stdout)?.[1];
+  expect([await intervalOf('Tenant 1'), await intervalOf('Tenant 2'), await intervalOf()]).toEqual([
+    '50m',
+    '25m',
+    '20m',
+  ]);
 });

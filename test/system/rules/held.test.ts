@@ -588,9 +588,17 @@ test('a dry run says what would be held, and disconnecting leaves nothing to dec
   const world = await guardedWorld();
   await world.cycle();
   remove(world, 9);
-  expect((await world.cycle({ dryRun: true })).streams.users).toMatchObject({ held: 9, removed: 0 });
+  const dry = await world.cycle({ dryRun: true });
+  expect(dry.streams.users).toMatchObject({ held: 9, removed: 0 });
+  expect(dry.sample.map((one) => [one.kind, one.after])).toEqual(
+    Array.from({ length: 9 }, () => ['removal.held', { reason: 'deleted_restorable' }]),
+  );
   expect(await lists(world)).toEqual([]);
   await world.cycle();
+  expect(
+    (await lists(world)).map((list) => list.list_id),
+    'the dry run took no number',
+  ).toEqual(['1']);
   const cli = (...words: string[]) =>
     runCli(words, { ...world.simulator.environment(world.tenant.tenantId), DATABASE_URL: world.url });
   const [held] = await rows<{ id: string }>(world.database, 'select account_id as id from directory.held_removals');

@@ -20,11 +20,19 @@ test('rule 31: status, doctor and tenant retry say that no worker was seen, unti
     warning: { message: lack, cure: 'entra-sync worker' },
   });
   const { checks } = JSON.parse((await runCli(['doctor', '--json'], environment)).stdout);
-  expect(checks.find((one: { check: string }) => one.check === 'worker')).toMatchObject({
+  expect(checks.at(-1), 'the last line').toMatchObject({
+    check: 'worker',
     state: 'warning',
     message: lack,
     cure: 'entra-sync worker',
   });
+  const diagnosis = (await runCli(['doctor'], environment)).stdout.trimEnd().split('\n');
+  expect(diagnosis.slice(-4)).toEqual([
+    '',
+    expect.stringMatching(`^  ! warning +worker +${lack} -> entra-sync worker$`),
+    '',
+    expect.stringMatching(/^\d+ of \d+ checks failed, /),
+  ]);
   const silent = /^Tenant 1: due now, but no worker has been seen for 40 min -> entra-sync worker$/m;
   expect((await runCli(['tenant', 'retry', 'Tenant 1'], environment)).stdout).toMatch(silent);
   const metrics = openMetrics({ database, tenantLimit: 10, credentialEnd: () => undefined });
