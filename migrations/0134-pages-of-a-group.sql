@@ -1,5 +1,5 @@
 -- The accounts of one group, joined with directory.accounts, read all accounts that the role sees: 3 s of 300,000. This reads the group's
--- members, and the accounts of the page.
+-- members or, of a large group, the next accounts, and those of the page.
 create function directory.accounts_of_group(group_id uuid, after uuid default null, max integer default 200)
 returns setof directory.accounts
 language plpgsql stable security definer

@@ -52,7 +52,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
     one.pendingVersion !== null &&
-      `version ${one.pendingVersion} still waits for its full round: the numbers include both versions`,
+      `no cycle has applied version ${one.pendingVersion} yet: the numbers include both versions`,
     one.missingGroups.length > 0 &&
       `scope group ${one.missingGroups.join(', ')} is not among the synced groups: while one is missing or cannot be read, no account is removed for being outside the groups`,
     one.mayEnter && 'users who enter the scope are known after the full round: of users outside only ids are stored',

@@ -47,13 +47,14 @@ export async function runRoundBeside<Page extends DeltaPage>(
 }
 
 function allowsRoundBeside<Page extends DeltaPage>(
-  { settings, streams }: CycleInputs,
-  parts: StreamParts<Page>,
+  { settings, streams, narrowing }: CycleInputs,
+  { stream }: StreamParts<Page>,
 ): boolean {
-  const { open, checkpoint } = streams[parts.stream];
-  const fingerprint = settings.fingerprints[parts.stream];
-  // With another mapping or scope, only a full round may be applied (rule 17).
-  return open?.kind === 'full' && leavesCheckpoint(open.reason) && checkpoint?.fingerprint === fingerprint;
+  const { open, checkpoint } = streams[stream];
+  const narrows = stream === 'users' ? narrowing.users !== undefined : narrowing.groups;
+  // With another mapping or a wider scope, only a full round may be applied (rule 17).
+  const mayFollow = checkpoint?.fingerprint === settings.fingerprints[stream] || narrows;
+  return open?.kind === 'full' && leavesCheckpoint(open.reason) && mayFollow;
 }
 
 async function runLaterRound<Page extends DeltaPage>(

@@ -24,7 +24,7 @@ export async function narrowingOf(
   };
 }
 
-/** Returns the settings with which the checkpoint was committed; undefined without one, and where nothing differs. */
+/** Returns the settings with which the checkpoint was committed; undefined without one, and where the version is the same. */
 async function settingsBefore(
   on: Database | Transaction,
   tenantId: string,
@@ -33,7 +33,9 @@ async function settingsBefore(
   checkpoint: Checkpoint | undefined,
   settings: Settings,
 ): Promise<Settings | undefined> {
-  if (!checkpoint || checkpoint.fingerprint === settings.fingerprints[stream]) return undefined;
+  if (!checkpoint || checkpoint.settings_version === settings.version) return undefined;
+  // Users who were read on demand under settings in between are judged by these.
+  if (checkpoint.fingerprint === settings.fingerprints[stream]) return settings;
   try {
     const before = await settingsInForce(on, tenantId, defaults, checkpoint.settings_version);
     // An earlier release may have read other properties under the same settings.

@@ -24,7 +24,7 @@ export type CommitBindings = {
   readonly match: readonly MatchKey[];
   /** Object ids of the scope groups. Empty: every user is in scope. */
   readonly scopeGroups: readonly string[];
-  /** The groups stream has committed a full round for these scope groups, so absence from them removes (rule 23). */
+  /** The groups stream has committed a round under these settings, so absence from the scope groups removes (rule 23). */
   readonly groupsJudged: boolean;
   /** An on-demand read or a listing: removes, sweeps and purges no account. */
   readonly onDemand: boolean;

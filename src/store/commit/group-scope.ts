@@ -65,16 +65,18 @@ export function scopeGaps(
   return rows<ScopeGap>(transaction, findGaps, bind);
 }
 
-// Members of a group that was set aside before it was stored are unknown.
+// Members of a group that was set aside before it was stored are unknown, and so are those of one whose list is set aside.
 const findGaps = `
 with aside as materialized (
-  select object_key::uuid as id from (
-    select case when ${isObjectId('object_key')} then object_key end as object_key
-      from entra_sync.set_aside where tenant_id = :tenant and stream = 'groups') k
-   where object_key is not null
+  select k.id::uuid, k.is_list from (
+    select case when ${isObjectId('x.id')} then x.id end as id, s.object_key like '%/members' as is_list
+      from entra_sync.set_aside s cross join lateral (select split_part(s.object_key, '/', 1) as id) x
+     where s.tenant_id = :tenant and s.stream = 'groups') k
+   where k.id is not null
 ), unknown as materialized (
   select id from (select unnest(:scopeGroups::uuid[]) as id union select id from aside) x
-   where not exists (select from entra_sync.groups g
+   where id in (select id from aside where is_list)
+      or not exists (select from entra_sync.groups g
                       where g.tenant_id = :tenant and g.entra_object_id = x.id and ${inGraph('g')})
 )
 select id::text, case when id in (select id from aside) then 'set_aside' else 'not_there' end as why
@@ -100,11 +102,15 @@ select a.entra_object_id, coalesce(s.outside, 'out_of_scope'), s.outside is null
   left join entra_sync.stage_users s on s.round_id = :round and s.entra_object_id = a.entra_object_id
  where not :onDemand::boolean and a.tenant_id = :tenant and ${liveManaged('a')} and ${outsideGroups}`;
 
-// Only the id and the failed condition of users whose properties put them outside. Erased ones leave no id.
+// Only the id and the failed condition of users whose properties put them outside. Erased ones leave no id. An on-demand
+// read under settings that no round has committed keeps none: they may be taken back, and then no round would show the user.
 export const keepOutside = `
 insert into entra_sync.outside_scope as o (tenant_id, entra_object_id, condition)
 select :tenant, s.entra_object_id, s.condition from entra_sync.stage_users s
  where s.round_id = :round and s.removed is null and s.outside is not null and not ${isErased('s.entra_object_id')}
+   and (not :onDemand::boolean or exists (
+     select from entra_sync.checkpoints c join entra_sync.rounds r on r.round_id = :round
+      where c.tenant_id = :tenant and c.stream = 'users' and c.settings_version = r.settings_version))
 on conflict (tenant_id, entra_object_id) do update set condition = excluded.condition
  where o.condition is distinct from excluded.condition`;
 

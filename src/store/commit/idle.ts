@@ -7,6 +7,7 @@ import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { inReportedTransaction } from '../feed/receipts.ts';
 import { tenantDisconnected } from '../tenants/tenants.ts';
 import type { CommitBindings } from './bindings.ts';
+import { readUnderOthers } from './stored-scope.ts';
 
 export type IdleRound = {
   readonly stream: Stream;
@@ -84,6 +85,7 @@ update entra_sync.checkpoints c
    and not exists (select from entra_sync.deleted_strangers where tenant_id = :tenant and stream = :stream and is_back
                     and exists (select from entra_sync.checkpoints where tenant_id = :tenant and stream = 'groups'))
    and not entra_sync.assigning_due(:tenant)
+   and not (c.stream = 'users' and ${readUnderOthers(':settingsVersion')})
    and ${idleConditions}`;
 
 // One statement, because most rounds are idle.

@@ -23,7 +23,7 @@ export async function judgeStored(
   bind: CommitBindings,
   scope: NarrowerScope,
 ): Promise<number> {
-  const [due] = await rows(transaction, hasOtherFingerprint('users'), bind);
+  const [due] = await rows(transaction, judgedByOthers, bind);
   if (!due) return 0;
   await renumberOutside(transaction, bind, scope.places);
   let staged = 0;
@@ -45,6 +45,20 @@ export async function judgeStored(
 export const hasOtherFingerprint = (stream: Stream) => `
 select true from entra_sync.checkpoints c join entra_sync.rounds r on r.round_id = :round
  where c.tenant_id = :tenant and c.stream = '${stream}' and c.fingerprint <> r.fingerprint`;
+
+/**
+ * A user was read on demand under settings between those of a checkpoint `c` and this version: an account may be there
+ * that neither takes.
+ */
+export const readUnderOthers = (version: string) => `exists (
+  select from entra_sync.cycles y
+   where y.tenant_id = c.tenant_id and y.kind = 'on_demand'
+     and y.settings_version > c.settings_version and y.settings_version < ${version})`;
+
+const judgedByOthers = `
+select true from entra_sync.checkpoints c join entra_sync.rounds r on r.round_id = :round
+ where c.tenant_id = :tenant and c.stream = 'users'
+   and (c.fingerprint <> r.fingerprint or ${readUnderOthers('r.settings_version')})`;
 
 const storedAccounts = `
 select a.account_id as account, a.entra_object_id as id, a.source from entra_sync.accounts a

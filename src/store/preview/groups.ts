@@ -44,10 +44,10 @@ export async function previewGroups(
   const last = await settingsLastRead(transaction, tenantId, defaults, 'groups');
   const read = last?.settings ?? before;
   const fingerprint = last?.fingerprint ?? before.fingerprints.groups;
-  if (![read, before, after].some(({ groups }) => choosesGroups(groups)))
-    return { groups: undefined, fullRound: false, narrower: false };
   const narrows = copiesFewer(read, after) && read.fingerprints.groups === fingerprint;
   const isOther = fingerprint !== after.fingerprints.groups;
+  const rounds = { fullRound: isOther && !narrows, narrower: isOther && narrows };
+  if (![read, before, after].some(({ groups }) => choosesGroups(groups))) return { groups: undefined, ...rounds };
   const stored = await previewedGroups(transaction, tenantId);
   const copied = stored.filter((group) => group.copied);
   const leavers = copied.flatMap(({ group_id, entra_object_id: id, display_name }): LeavingGroup[] => {
@@ -74,8 +74,7 @@ export async function previewGroups(
             )
           : [],
     },
-    fullRound: isOther && !narrows,
-    narrower: isOther && narrows,
+    ...rounds,
   };
 }
 

@@ -103,7 +103,7 @@ function linesOf(one: TenantPreview): string[] {
     groups !== undefined && groups.coming > 0 && `${plural(groups.coming, 'group')} copied again.`,
     ...describePhotos(one.photos).map((line) => `${line}.`),
     one.pendingVersion !== null &&
-      `Version ${one.pendingVersion} still waits for its full round: the numbers include both versions.`,
+      `No cycle has applied version ${one.pendingVersion} yet: the numbers include both versions.`,
   ].filter((line) => line !== false);
 }
 

@@ -235,7 +235,7 @@ test('rule 17: a scope that may take more users makes the next round of both str
   expect((await world.cycle()).streams.users).toMatchObject({ round: 'full', restored: 1, created: 9 });
 });
 
-test('rule 23: scope groups remove no account before the groups stream has committed a full round for them', async () => {
+test('rule 23: scope groups remove no account before the groups stream has committed a round under the same settings', async () => {
   const { world, tenant, group } = await worldOf({ Scope: [0, 1] });
   await world.cycle();
   await setScope(world, { groups: [group('Scope')] });

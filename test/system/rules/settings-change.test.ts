@@ -155,7 +155,7 @@ test('accounts leave a scope by groups as the preview reports, and none while a 
   for (const one of tenant.users().slice(0, 2)) tenant.addMember(group, one.id);
   await world.cycle();
   const preview = await change(world, { scope: { groups: [group] } }, true);
-  expect(preview.tenants).toMatchObject([{ leaving: { out_of_scope: 4 }, missingGroups: [], mayEnter: true }]);
+  expect(preview.tenants).toMatchObject([{ leaving: { out_of_scope: 4 }, missingGroups: [], mayEnter: false }]);
   const nowhere = '00000000-0000-4000-8000-000000000001';
   const held = await change(world, { scope: { groups: [group, nowhere] } }, true);
   expect(held.tenants).toMatchObject([{ leaving: { out_of_scope: 0 }, missingGroups: [nowhere] }]);
