@@ -1115,13 +1115,15 @@ CREATE OR REPLACE FUNCTION directory.accounts_of_group(group_id uuid, after uuid
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
- SET plan_cache_mode TO 'force_custom_plan'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare
   asked constant uuid := accounts_of_group.group_id;
   wanted constant integer := coalesce(accounts_of_group.max, 200);
+  few constant integer := 10000;
   found entra_sync.groups;
+  is_large boolean;
   ids uuid[];
 begin
   select g.* into found from entra_sync.groups g
@@ -1131,11 +1133,28 @@ begin
   elsif wanted < 1 or wanted > 1000 then
     raise exception using errcode = '22023', message = 'max must be between 1 and 1000';
   end if;
-  ids := array(
-    select a.account_id from entra_sync.effective_members e join entra_sync.accounts a on a.account_no = e.account_no
-     where e.group_no = found.group_no and found.removed_at is null and a.removed_at is null
-       and (accounts_of_group.after is null or a.account_id > accounts_of_group.after)
-     order by a.account_id limit wanted);
+  -- Of a large group the next accounts in the order of the ids are soon full of members. Of another its members are fewer.
+  is_large := few < (
+    select count(*) from (
+      select from entra_sync.effective_members e
+       where e.group_no = found.group_no and found.removed_at is null limit few + 1) c);
+  if is_large then
+    -- Planned for this group: the plan of an average one would look up all members.
+    execute $q$
+      select array(
+        select a.account_id from entra_sync.effective_members e join entra_sync.accounts a on a.account_no = e.account_no
+         where e.group_no = $1 and a.removed_at is null and ($2 is null or a.account_id > $2)
+         order by a.account_id limit $3)$q$
+      into ids using found.group_no, accounts_of_group.after, wanted;
+  else
+    ids := array(
+      select a.account_id from entra_sync.accounts a
+       where a.account_no = any(array(
+               select e.account_no from entra_sync.effective_members e
+                where e.group_no = found.group_no and found.removed_at is null))
+         and a.removed_at is null and (accounts_of_group.after is null or a.account_id > accounts_of_group.after)
+       order by a.account_id limit wanted);
+  end if;
   return query select a.* from directory.accounts a where a.account_id = any(ids) order by a.account_id;
 end $function$;
 comment on function directory.accounts_of_group(uuid,uuid,integer) is 'The next accounts of the group, nested members too, in the order of their ids, after this one or from the first. None of a removed group. 22023, ES004.';

@@ -46,7 +46,7 @@ test('rules 37 and 38: after each step of a random history assigned is what the 
       for (const table of ['assigned', 'assigned_touched', 'unseen_moves', 'assignments', 'slots', 'items'])
         expect(await ask(store, `select * from entra_sync.${table}`), table).toEqual([]);
     }),
-    { numRuns: runsOf(3, 100), ...drawn },
+    { numRuns: runsOf(2, 100), ...drawn },
   );
 }, 36_000_000);
 
@@ -86,6 +86,6 @@ test('rules 37 and 38: after a short history assigned is what the assignments sa
           if (error !== undo) throw error;
         });
     }),
-    { numRuns: runsOf(20, 10_000), ...drawn },
+    { numRuns: runsOf(12, 10_000), ...drawn },
   );
 }, 36_000_000);

@@ -110,6 +110,6 @@ test('rules 9, 30, 43: after any step nesting and effective memberships run thro
       },
     ),
     // A group comes back after one of its groups was left out.
-    { numRuns: runsOf(3, 200), ...drawn, examples: [[cameBack, [], [[101, 105]]]] },
+    { numRuns: runsOf(2, 200), ...drawn, examples: [[cameBack, [], [[101, 105]]]] },
   );
 }, 36_000_000);

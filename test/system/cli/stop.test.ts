@@ -140,7 +140,7 @@ const silences = [
   ...verbs.map((one) => ({ ...one, what: 'a sign-in', asks: /oauth2\/v2\.0\/token/ })),
 ];
 
-test.each(rowsOf(silences, (_, n) => n === 0))(
+test.runIf(isDeep).each(silences)(
   'rule 12: $verb while Graph or Entra ID never answers $what: exit $code',
   async ({ verb, code, asks }) => {
     const fleet = await openFleet({ count: 1, users: 3 });
@@ -167,7 +167,7 @@ const waiting = [
   { args: ['status'], code: 130 },
 ];
 
-test.each(rowsOf(waiting, (_, n) => n === 0))(
+test.runIf(isDeep).each(waiting)(
   '$args while it waits for the first answer of the database: exit $code',
   async ({ args, code }) => {
     const fleet = await openFleet({ count: 1, users: 1, registered: false });
@@ -188,7 +188,7 @@ const starting = [
   { args: ['simulate', '--users', '1'], code: 130 },
 ];
 
-test.each(rowsOf(starting, (_, n) => n === 0))(
+test.runIf(isDeep).each(starting)(
   '$args at its very start: exit $code, or killed before the program began',
   async ({ args, code }) => {
     const fleet = await openFleet({ count: 1, users: 1 });

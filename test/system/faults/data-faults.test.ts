@@ -201,24 +201,27 @@ async function raiseAtCheckpoint({ database }: World, state: string): Promise<vo
 }
 
 describe('rule 19: data that the database refuses before the commit', () => {
-  test.each(['full', 'incremental'])('a page of users that cannot be staged (%s round)', async (kind) => {
-    const world = await openWorld({ simulator: { pageSize: 5 } });
-    if (kind === 'incremental') await world.cycle();
-    const id = userOf(world, 3);
-    for (const place of [2, 3, 4])
-      world.tenant.updateUser(userOf(world, place), { jobTitle: place === 3 ? 'poison' : 'Clerk' });
-    const mend = await addHole(world, 'stage_users', "source ->> 'jobTitle' is distinct from 'poison'");
-    expect(await sqlStateOf(world.cycle())).toBe('23514');
-    expect(await roundsOf(world)).toEqual([]);
-    expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
-    expect(await asideOf(world)).toEqual([{ id, reason: 'the database does not take it: SQLSTATE 23514 at hole' }]);
-    // Read by GET, and refused by the stage too.
-    expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
-    await mend();
-    await world.cycle();
-    await expectTruth(world.tenant, world.database, []);
-    expect(await faultsOf(world)).toEqual([]);
-  });
+  test.each(rowsOf(['full', 'incremental'], (_, n) => n === 1))(
+    'a page of users that cannot be staged (%s round)',
+    async (kind) => {
+      const world = await openWorld({ simulator: { pageSize: 5 } });
+      if (kind === 'incremental') await world.cycle();
+      const id = userOf(world, 3);
+      for (const place of [2, 3, 4])
+        world.tenant.updateUser(userOf(world, place), { jobTitle: place === 3 ? 'poison' : 'Clerk' });
+      const mend = await addHole(world, 'stage_users', "source ->> 'jobTitle' is distinct from 'poison'");
+      expect(await sqlStateOf(world.cycle())).toBe('23514');
+      expect(await roundsOf(world)).toEqual([]);
+      expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
+      expect(await asideOf(world)).toEqual([{ id, reason: 'the database does not take it: SQLSTATE 23514 at hole' }]);
+      // Read by GET, and refused by the stage too.
+      expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
+      await mend();
+      await world.cycle();
+      await expectTruth(world.tenant, world.database, []);
+      expect(await faultsOf(world)).toEqual([]);
+    },
+  );
 
   test('a user read on demand is set aside at once', async () => {
     const world = await openWorld();
@@ -233,15 +236,20 @@ describe('rule 19: data that the database refuses before the commit', () => {
     expect(await asideOf(world)).toEqual([{ id, reason }]);
   });
 
-  test.each(['accounts', 'stage_users'])('the listing of a quick first load shows the others (%s)', async (table) => {
-    const world = await openWorld({ firstLoad: 'quick' });
-    world.tenant.updateUser(userOf(world, 3), { jobTitle: 'poison' });
-    const column = table === 'accounts' ? 'mapped' : 'source';
-    await addHole(world, table, `${column} ->> 'jobTitle' is distinct from 'poison'`);
-    expect(await sqlStateOf(world.cycle())).toBe('23514');
-    expect(await rows(world.database, 'select count(*)::int as live from directory.accounts')).toEqual([{ live: 11 }]);
-    expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
-  });
+  test.each(rowsOf(['accounts', 'stage_users'], (_, n) => n === 0))(
+    'the listing of a quick first load shows the others (%s)',
+    async (table) => {
+      const world = await openWorld({ firstLoad: 'quick' });
+      world.tenant.updateUser(userOf(world, 3), { jobTitle: 'poison' });
+      const column = table === 'accounts' ? 'mapped' : 'source';
+      await addHole(world, table, `${column} ->> 'jobTitle' is distinct from 'poison'`);
+      expect(await sqlStateOf(world.cycle())).toBe('23514');
+      expect(await rows(world.database, 'select count(*)::int as live from directory.accounts')).toEqual([
+        { live: 11 },
+      ]);
+      expect((await world.cycle()).streams.users).toMatchObject({ set_aside: 1 });
+    },
+  );
 });
 
 describe('rule 19: groups and members that the database refuses', () => {

@@ -10,6 +10,7 @@ import { undoRemovals } from '../../../src/store/commit/undo-removals.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { changeSettings } from '../../../src/store/preview/settings.ts';
 import { runCli, temporaryDirectory } from '../../support/cli.ts';
+import { rowsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth } from '../../support/groups-truth.ts';
 import { groupsWorld, ofGroups } from '../../support/groups-world.ts';
 import { setSettings } from '../../support/settings.ts';
@@ -69,7 +70,7 @@ const nested = (options: Parameters<typeof groupsWorld>[1] = {}) =>
     { users: 5, groups: 0, ...options },
   );
 
-test.each(['quick', 'delta'] as const)(
+test.each(rowsOf(['quick', 'delta'] as const, (_, n) => n === 0))(
   'rule 43: of a group that is not copied no name is stored, and nested membership runs through it (first load: %s)',
   async (firstLoad) => {
     const { world, tenant, group, person } = await nested({ firstLoad });
@@ -177,7 +178,7 @@ test('rule 43: fewer groups leave with the next cycle, by the stored names; more
   expect(await assigned()).toEqual([{ state: 'active', group_name: 'Hidden', gets: 3 }]);
 });
 
-test.each(['default', 'minimal'] as const)(
+test.each(rowsOf(['default', 'minimal'] as const, (_, n) => n === 1))(
   'rule 43: a name that comes to fit, or no longer fits, shows or hides the group (%s form)',
   async (form) => {
     const { world, tenant, group, person } = await nested({ simulator: { form } });
