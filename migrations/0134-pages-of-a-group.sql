@@ -21,7 +21,7 @@ begin
   elsif wanted < 1 or wanted > 1000 then
     raise exception using errcode = '22023', message = 'max must be between 1 and 1000';
   end if;
-  -- Of a large group the next accounts in the order of the ids are soon full of members. Of another its members are fewer.
+  -- Few accounts, read in the order of their ids, fill a page of a large group. A small group has fewer members than that.
   is_large := few < (
     select count(*) from (
       select from entra_sync.effective_members e

@@ -21,6 +21,11 @@ export async function pickByWords(
   words: string,
   kinds: ReadonlyArray<Found['kind']>,
 ): Promise<Found | undefined> {
+  if (words.trim() === '') {
+    throw new ExpectedError('usage', `an empty word names no ${kinds.join(' and no ')}`, {
+      cure: 'give a name, an address or an id',
+    });
+  }
   const found = await findByWords(database, tenantId, words, read);
   // A group that was set aside before it was stored has no id here.
   const isHere = (one: Found) => one.account_id !== null || one.group_id !== null;

@@ -178,7 +178,7 @@ describe('what fits', () => {
       ]),
     );
     expect(await find(groupAside, { removed: true })).toMatchObject([{ account_id: null, group_id: null }]);
-    // Of a group that is here, something may be set aside.
+    // A group that is stored may have a part set aside.
     const [sales] = await find('sales');
     await ask(
       store,

@@ -95,7 +95,7 @@ export async function findAbsences(database: Database, tenantId: string | null, 
                 s.reason, s.first_seen_at as since, s.last_seen_at, null::smallint as condition
            from entra_sync.set_aside s
           where (s.object_key = :word or left(s.object_key, 36) = lower(:word))
-            -- Of a group that is here, only a part was set aside.
+            -- A group that is stored has a part set aside, such as its member list, and is not absent.
             and (s.stream = 'users' or not exists (
               select from entra_sync.groups g where g.tenant_id = s.tenant_id and g.entra_object_id = :id::uuid))
          union all

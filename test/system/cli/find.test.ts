@@ -69,7 +69,7 @@ describe('find', () => {
     expectOneLine(history, 2, /no account and no group is called/);
     expect(history.stderr, 'a group without an id here is none to choose').not.toContain(`${unread}: `);
     expectOneLine(await cli('changes', '--group', unread), 2, /no account and no group is called/);
-    // Of a group that is here, a part may be set aside.
+    // A group that is stored may have a part set aside.
     await world.database.raw(
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', :key, 'x')",
       { tenantId: world.tenant.tenantId, key: `${staff}/members` },
@@ -81,6 +81,17 @@ describe('find', () => {
     expectOneLine(await cli('find', 'xqwv'), 2, /nothing is called xqwv -> /);
     expectOneLine(await cli('find', 'ann', '--tenant', 'Nowhere'), 2, /Nowhere/);
     expect((await cli('find')).code).toBe(2);
+  });
+
+  test('an empty word, as a variable of a script may be, is told as such', async () => {
+    for (const [words, what] of [
+      [['history', ''], 'account and no group'],
+      [['audit', '--account', ' '], 'account'],
+      [['web', 'sessions', 'end', '--account', ''], 'account'],
+      [['restore', ''], 'account'],
+      [['changes', '--group', ''], 'group'],
+    ] as const)
+      expectOneLine(await cli(...words), 2, new RegExp(`an empty word names no ${what} -> give a name`));
   });
 });
 

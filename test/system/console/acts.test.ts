@@ -1,4 +1,4 @@
-// What the acts of the console change: of tenants, people and held removals; what they refuse, and what the history tells of them.
+// Acts of the console on tenants, people and held removals: each changes what its page says, refuses wrong forms, and is in the history.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadDefaults } from '../../../src/settings/settings.ts';

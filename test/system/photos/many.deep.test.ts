@@ -1,4 +1,5 @@
-// The photos of very many people, half of whom have one: bounded memory, a share of the requests, a kill -9 in the middle (rule 55).
+// Photos of very many people: half of the people have a photo. The worker keeps to bounded memory and a share of
+// the requests, and goes on after a kill -9 in the middle (rule 55).
 import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
