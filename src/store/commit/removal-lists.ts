@@ -158,7 +158,8 @@ export async function removalsDecided(
 ): Promise<DecidedRemoval[]> {
   return rows<DecidedRemoval>(
     on,
-    // A batch begins with its decision, so its first rows are enough. What they did, the batch holds behind them.
+    // A batch begins with its decision, and what that did stands behind it. The kinds are asked for outside: inside, the
+    // planner would take the index of all decisions and go through the whole batch.
     `select d.batch_id, c.account_id, c.group_id, c.member_group_id,
             coalesce(a.profile ->> 'displayName', a.user_principal_name, n.display_name,
                      case when c.account_id is null and c.member_group_id is null then g.display_name end)
@@ -167,12 +168,11 @@ export async function removalsDecided(
             c.after ->> 'reason' as reason
        from unnest(:batches::bigint[]) with ordinality d (batch_id, place)
       cross join lateral (
-        select * from entra_sync.changes x
-         where x.batch_id = d.batch_id and x.kind in ('removal.approved', 'removal.rejected')
-         order by x.change_id limit :each::bigint) c
+        select * from entra_sync.changes x where x.batch_id = d.batch_id order by x.change_id limit :each::bigint) c
        left join entra_sync.accounts a on a.account_id = c.account_id
        left join entra_sync.groups g on g.group_id = c.group_id
        left join entra_sync.groups n on n.group_id = c.member_group_id
+      where c.kind in ('removal.approved', 'removal.rejected')
       order by d.place, c.change_id`,
     { batches: decisions.map((one) => one.batch_id), each },
   );

@@ -6,7 +6,7 @@ import { decidedRemovals, removalsDecided } from '../../../src/store/commit/remo
 import { inTransaction, rows } from '../../../src/store/database/pool.ts';
 import { disconnectTenant } from '../../../src/store/tenants/disconnect.ts';
 import { expectOneLine, runCli, startCli, temporaryDirectory } from '../../support/cli.ts';
-import { rowsByIndex } from '../../support/rows-read.ts';
+import { rowsRead } from '../../support/rows-read.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -302,7 +302,7 @@ test('removals history names the first accounts and memberships of each decision
     `with batch as (insert into entra_sync.batches (tenant_id) values (:tenantId) returning batch_id), decided as (
        select batch_id, k.kind, a.account_id, g.group_id
          from batch cross join (values (1, 'removal.rejected'), (2, 'account.updated')) k (place, kind)
-        cross join entra_sync.accounts a cross join generate_series(1, 40) n
+        cross join entra_sync.accounts a cross join generate_series(1, 400) n
          left join entra_sync.groups g on a.profile ->> 'displayName' = 'Ann Sample' and n = 1 and g.display_name = 'All Staff'
         where k.place = 2 or n = 1
         order by k.place, a.profile ->> 'displayName')
@@ -321,12 +321,15 @@ test('removals history names the first accounts and memberships of each decision
     reason: 'not_seen',
   });
   const [newest] = await decidedRemovals(database, tenantId, 1);
-  const read = await inTransaction(database, async (transaction) => {
-    const before = await rowsByIndex(transaction, 'changes');
-    expect(await removalsDecided(transaction, newest ? [newest] : [], 3)).toHaveLength(3);
-    return (await rowsByIndex(transaction, 'changes')) - before;
-  });
-  expect(read, 'only the first rows of the batch').toBeLessThan(10);
+  const read = () =>
+    inTransaction(database, async (transaction) => {
+      const before = await rowsRead(transaction, 'changes');
+      expect(await removalsDecided(transaction, newest ? [newest] : [], 3)).toHaveLength(3);
+      return (await rowsRead(transaction, 'changes')) - before;
+    });
+  expect(await read(), 'only the first rows of the batch').toBeLessThan(10);
+  await database.raw('analyze entra_sync.changes');
+  expect(await read(), 'likewise where autovacuum came by').toBeLessThan(10);
 });
 
 test('a disconnected tenant keeps its past, and compare tells that its accounts became manual', async () => {
