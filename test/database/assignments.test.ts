@@ -147,6 +147,27 @@ describe('rule 37: assigned follows', () => {
     await sound();
   });
 
+  test('accounts that had different items and get the same in one commit are each told of what they had', async () => {
+    await give.assign('banner', 'corp', { everyone: true });
+    await give.assign('banner', 'spring', { group: give.group(101) });
+    await give.assign('banner', 'sales', { group: give.group(102) });
+    const { lease } = scene;
+    const round = (...members: [number, number][]) =>
+      pullGroups(store, lease, 'incremental', [101, 102], members).then((one) =>
+        commitGroups(store.database, lease, one),
+      );
+    await round([101, -102]);
+    const told = await give.moved(() => round([101, -1], [101, -4], [102, -5]));
+    const turn = (n: number, had: string) => ({
+      account: give.account(n),
+      before: { banner: [had] },
+      after: { banner: ['corp'] },
+    });
+    expect(told).toHaveLength(3);
+    expect(told).toEqual(expect.arrayContaining([turn(1, 'spring'), turn(4, 'spring'), turn(5, 'sales')]));
+    await sound();
+  });
+
   test('an edit of a field that an assignment goes by, and a manual account that is created and removed', async () => {
     await give.assign('banner', 'spring', { field: 'displayName', in: ['USER 1', 'Edited', 'By hand'] });
     expect(await give.got('banner')).toEqual({ 0: ['spring'], 1: ['spring'] });
