@@ -84,6 +84,7 @@ as $$
     join met m on m.places = x.places
 $$;
 comment on function entra_sync.assigned_by is 'Which of these assignments win for these accounts: an exception takes its item away from each account that it reaches; of the others the first of each item counts, accounts before groups, fields and everyone, then by priority and age; a slot has as many winners as it says. Accounts with the same number in `alike` get the same.';
+revoke all on function entra_sync.assigned_by(uuid, integer[], entra_sync.assignments[], jsonb) from public;
 
 create or replace function entra_sync.keep_assigned(tenant uuid, accounts integer[], gone boolean, batch bigint,
   cycle bigint, actor text)
