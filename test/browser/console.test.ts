@@ -289,57 +289,68 @@ test('without script and by keyboard alone: a wrong number is told at its field,
   expect(complaints).toEqual([]);
 });
 
-test('on a phone, without script and by keyboard alone: a list is ordered by the head of a column, which is in sight', async () => {
-  const { page, complaints } = await openWindow(views[1], false);
-  await page.goto(`${web.url}/console/t/${contoso.tenantId}/people?show=managed`);
-  // The search takes little of the first screen: its button stands beside the field.
-  const [field, find] = [
-    await page.locator('#q').boundingBox(),
-    await page.getByRole('button', { name: 'Find' }).boundingBox(),
-  ];
-  expect([find?.y, (find?.x ?? 0) > (field?.x ?? 0) + (field?.width ?? 0)]).toEqual([field?.y, true]);
-  const head = page.getByRole('columnheader', { name: 'Mail' });
-  const mails = () => page.locator('td[data-label="User principal name"]').allInnerTexts();
-  for (const [sort, order] of [
-    ['ascending', 'mail'],
-    ['descending', '-mail'],
-  ] as const) {
-    await head.getByRole('link').focus();
-    const box = await head.getByRole('link').boundingBox();
-    expect(box && box.x >= 0 && box.x + box.width <= 390 && box.height >= 24).toBe(true);
-    await Promise.all([page.waitForURL(`**/people?show=managed&order=${order}`), page.keyboard.press('Enter')]);
-    expect(await head.getAttribute('aria-sort')).toBe(sort);
-    const shown = await mails();
-    expect(shown.length).toBeGreaterThan(10);
-    const sorted = shown.toSorted((one, other) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
-    expect(shown).toEqual(sort === 'ascending' ? sorted : sorted.toReversed());
-  }
-  const before = "getComputedStyle(document.querySelector('table.ordered thead tr'), '::before').content";
-  expect(await page.evaluate(before)).toMatch(/^"Order by"/);
-  expect(complaints).toEqual([]);
-});
+test.runIf(isDeep)(
+  'on a phone, without script and by keyboard alone: a list is ordered by the head of a column, which is in sight',
+  async () => {
+    const { page, complaints } = await openWindow(views[1], false);
+    await page.goto(`${web.url}/console/t/${contoso.tenantId}/people?show=managed`);
+    // The search takes little of the first screen: its button stands beside the field.
+    const [field, find] = [
+      await page.locator('#q').boundingBox(),
+      await page.getByRole('button', { name: 'Find' }).boundingBox(),
+    ];
+    expect([find?.y, (find?.x ?? 0) > (field?.x ?? 0) + (field?.width ?? 0)]).toEqual([field?.y, true]);
+    const head = page.getByRole('columnheader', { name: 'Mail' });
+    const mails = () => page.locator('td[data-label="User principal name"]').allInnerTexts();
+    for (const [sort, order] of [
+      ['ascending', 'mail'],
+      ['descending', '-mail'],
+    ] as const) {
+      await head.getByRole('link').focus();
+      const box = await head.getByRole('link').boundingBox();
+      expect(box && box.x >= 0 && box.x + box.width <= 390 && box.height >= 24).toBe(true);
+      await Promise.all([page.waitForURL(`**/people?show=managed&order=${order}`), page.keyboard.press('Enter')]);
+      expect(await head.getAttribute('aria-sort')).toBe(sort);
+      const shown = await mails();
+      expect(shown.length).toBeGreaterThan(10);
+      const sorted = shown.toSorted((one, other) => (one.toLowerCase() < other.toLowerCase() ? -1 : 1));
+      expect(shown).toEqual(sort === 'ascending' ? sorted : sorted.toReversed());
+    }
+    const before = "getComputedStyle(document.querySelector('table.ordered thead tr'), '::before').content";
+    expect(await page.evaluate(before)).toMatch(/^"Order by"/);
+    expect(complaints).toEqual([]);
+  },
+);
 
-test('on a phone a screen reader says the label of a column once, and no mark that only the eye needs', async () => {
-  const { page } = await openWindow(views[1]);
-  const session = await page.context().newCDPSession(page);
-  for (const path of ['', `/t/${contoso.tenantId}`, `/t/${contoso.tenantId}/people`, `/t/${contoso.tenantId}/groups`]) {
-    await page.goto(`${web.url}/console${path}`);
-    const { nodes } = await session.send('Accessibility.getFullAXTree');
-    const spoken = nodes.flatMap(({ ignored, role, name }) =>
-      ignored ? [] : [[role?.value, String(name?.value ?? '')]],
-    );
-    const cells = spoken.flatMap(([role, name = '']) => (role === 'cell' ? [name] : []));
-    expect(cells.length).toBeGreaterThan(2);
-    const labels = await page.locator('thead th').allTextContents();
-    // The label is seen all the same.
-    const seen = `getComputedStyle(document.querySelector('td[data-label]'), '::before').content`;
-    expect(await page.evaluate(seen)).toMatch(/^"\w+/);
-    const twice = cells.filter((cell) => labels.some((label) => cell.startsWith(label)));
-    expect([path, twice, spoken.filter(([, name = '']) => /[●✓▲■○↑↓]/.test(name))]).toEqual([path, [], []]);
-  }
-});
+test.runIf(isDeep)(
+  'on a phone a screen reader says the label of a column once, and no mark that only the eye needs',
+  async () => {
+    const { page } = await openWindow(views[1]);
+    const session = await page.context().newCDPSession(page);
+    for (const path of [
+      '',
+      `/t/${contoso.tenantId}`,
+      `/t/${contoso.tenantId}/people`,
+      `/t/${contoso.tenantId}/groups`,
+    ]) {
+      await page.goto(`${web.url}/console${path}`);
+      const { nodes } = await session.send('Accessibility.getFullAXTree');
+      const spoken = nodes.flatMap(({ ignored, role, name }) =>
+        ignored ? [] : [[role?.value, String(name?.value ?? '')]],
+      );
+      const cells = spoken.flatMap(([role, name = '']) => (role === 'cell' ? [name] : []));
+      expect(cells.length).toBeGreaterThan(2);
+      const labels = await page.locator('thead th').allTextContents();
+      // The label is seen all the same.
+      const seen = `getComputedStyle(document.querySelector('td[data-label]'), '::before').content`;
+      expect(await page.evaluate(seen)).toMatch(/^"\w+/);
+      const twice = cells.filter((cell) => labels.some((label) => cell.startsWith(label)));
+      expect([path, twice, spoken.filter(([, name = '']) => /[●✓▲■○↑↓]/.test(name))]).toEqual([path, [], []]);
+    }
+  },
+);
 
-test('without script a new rule asks for what its target needs, and for nothing else', async () => {
+test.runIf(isDeep)('without script a new rule asks for what its target needs, and for nothing else', async () => {
   const { page } = await openWindow(views[1], false);
   await page.goto(`${web.url}/console/t/${contoso.tenantId}/assignments/new`);
   for (const [target, fields] of [
@@ -356,7 +367,7 @@ test('without script a new rule asks for what its target needs, and for nothing 
   }
 });
 
-test('without script and by keyboard alone: a rule is looked at, then made', async () => {
+test.runIf(isDeep)('without script and by keyboard alone: a rule is looked at, then made', async () => {
   const { page, complaints } = await openWindow(views[0], false);
   await page.goto(`${web.url}/console/t/${contoso.tenantId}/assignments/new`);
   const [group] = await rows<{ name: string; id: string }>(
@@ -381,55 +392,58 @@ test('without script and by keyboard alone: a rule is looked at, then made', asy
   expect(complaints).toEqual([]);
 });
 
-test('a line says what changed since the page was loaded, replaces nothing, and does not ask in the background', async () => {
-  const { page, complaints } = await openWindow(views[1]);
-  const asked: string[] = [];
-  page.on('request', (request) => {
-    if (request.url().includes('/news?')) asked.push(request.url());
-  });
-  await page.clock.install();
-  const base = `${web.url}/console/t/${contoso.tenantId}`;
-  await page.goto(`${base}/people`);
-  const line = page.getByRole('status');
-  const change = async (index: number) => {
-    contoso.updateUser(contoso.users()[index]?.id ?? '', { officeLocation: `after ${asked.length} looks` });
-    await cycleOf(simulator, contoso.tenantId, borrowed.database);
-  };
-  const wait = async (times: number) => {
-    const answered = page.waitForResponse((answer) => answer.url().includes('/news?'));
-    await page.clock.fastForward(times * lookMs);
-    await answered;
-  };
-  await look(page, views[1], 'news');
-  await wait(1);
-  expect(await line.textContent()).toBe('');
-  await change(0);
-  await wait(1);
-  await line.getByText('One thing changed.').waitFor();
-  await look(page, views[1], 'news');
-  const link = line.getByRole('link', { name: 'Reload' });
-  await link.focus();
-  await change(1);
-  await wait(2);
-  await line.getByText('2 things changed.').waitFor();
-  // The link that has the focus is the same one.
-  expect(await page.evaluate('document.activeElement.textContent')).toBe('Reload');
+test.runIf(isDeep)(
+  'a line says what changed since the page was loaded, replaces nothing, and does not ask in the background',
+  async () => {
+    const { page, complaints } = await openWindow(views[1]);
+    const asked: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().includes('/news?')) asked.push(request.url());
+    });
+    await page.clock.install();
+    const base = `${web.url}/console/t/${contoso.tenantId}`;
+    await page.goto(`${base}/people`);
+    const line = page.getByRole('status');
+    const change = async (index: number) => {
+      contoso.updateUser(contoso.users()[index]?.id ?? '', { officeLocation: `after ${asked.length} looks` });
+      await cycleOf(simulator, contoso.tenantId, borrowed.database);
+    };
+    const wait = async (times: number) => {
+      const answered = page.waitForResponse((answer) => answer.url().includes('/news?'));
+      await page.clock.fastForward(times * lookMs);
+      await answered;
+    };
+    await look(page, views[1], 'news');
+    await wait(1);
+    expect(await line.textContent()).toBe('');
+    await change(0);
+    await wait(1);
+    await line.getByText('One thing changed.').waitFor();
+    await look(page, views[1], 'news');
+    const link = line.getByRole('link', { name: 'Reload' });
+    await link.focus();
+    await change(1);
+    await wait(2);
+    await line.getByText('2 things changed.').waitFor();
+    // The link that has the focus is the same one.
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('Reload');
 
-  const show = (hidden: boolean) =>
-    page.evaluate(
-      `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`,
-    );
-  await show(true);
-  const before = asked.length;
-  await page.clock.fastForward(100 * lookMs);
-  expect(asked).toHaveLength(before);
-  await Promise.all([page.waitForResponse((answer) => answer.url().includes('/news?')), show(false)]);
-  expect(asked).toHaveLength(before + 1);
+    const show = (hidden: boolean) =>
+      page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`,
+      );
+    await show(true);
+    const before = asked.length;
+    await page.clock.fastForward(100 * lookMs);
+    expect(asked).toHaveLength(before);
+    await Promise.all([page.waitForResponse((answer) => answer.url().includes('/news?')), show(false)]);
+    expect(asked).toHaveLength(before + 1);
 
-  await Promise.all([page.waitForEvent('load'), link.press('Enter')]);
-  expect([page.url(), await line.textContent()]).toEqual([`${base}/people`, '']);
-  expect(complaints).toEqual([]);
-});
+    await Promise.all([page.waitForEvent('load'), link.press('Enter')]);
+    expect([page.url(), await line.textContent()]).toEqual([`${base}/people`, '']);
+    expect(complaints).toEqual([]);
+  },
+);
 
 test.each(shown)('a console without a tenant shows the way to the first one ($name)', async (view) => {
   const empty = await borrowDatabase();

@@ -5,6 +5,7 @@ import { changeAccount } from '../../src/store/accounts/edit.ts';
 import { openDatabase } from '../../src/store/database/pool.ts';
 import { numberBatches } from '../../src/store/feed/batches.ts';
 import { positionBefore, readChanges } from '../../src/store/feed/changes.ts';
+import { isDeep } from '../support/deep.ts';
 import {
   countedAccounts,
   type FeedRow,
@@ -81,7 +82,7 @@ test('a granted role that keeps an edit open and sends "set constraints all imme
 });
 
 describe('edits of one transaction', () => {
-  test('1,000 of them are one batch per tenant, which each finds quickly', async () => {
+  test.runIf(isDeep)('1,000 of them are one batch per tenant, which each finds quickly', async () => {
     const tenants = [await tenantWith(store, { phone: {} }), await tenantWith(store, { phone: {} })];
     const accounts: string[] = [];
     for (const tenant of tenants) for (let n = 0; n < 5; n += 1) accounts.push(await accountOf(store, tenant));
@@ -236,7 +237,7 @@ describe('batches without a number', () => {
     }
   });
 
-  test('make a short position, whatever their number', async () => {
+  test.runIf(isDeep)('make a short position, whatever their number', async () => {
     const { tenantId, accounts } = await countedAccounts(store, 1);
     const writer = await store.connect();
     for (let n = 0; n < 100; n += 1) await writeBatch(writer, tenantId, accounts);

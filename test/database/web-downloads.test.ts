@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { rows } from '../../src/store/database/pool.ts';
 import { access, type Route } from '../../src/web/access.ts';
 import { download } from '../../src/web/download.ts';
+import { isDeep } from '../support/deep.ts';
 import { tenantWith } from '../support/people-edit.ts';
 import { ask } from '../support/stage.ts';
 import { openWeb, ops } from '../support/web.ts';
@@ -70,7 +71,7 @@ test('has its columns, and no cell that a spreadsheet runs; phone numbers keep t
   expect(await audit()).toEqual([{ act: 'numbers.exported', tenant_id: tenant }]);
 });
 
-test('is read in lots, and ends at 100,000 rows', async () => {
+test.runIf(isDeep)('is read in lots, and ends at 100,000 rows', async () => {
   lots = [];
   const { text } = await (await admin()).get(`/test/t/${tenant}/numbers.csv?count=2500`);
   expect([text.split('\r\n').length - 2, lots]).toEqual([2_500, [1_000, 1_000, 1_000]]);
@@ -83,6 +84,7 @@ test('is read in lots, and ends at 100,000 rows', async () => {
 test('is a 404 elsewhere, asks ops for a reason first, and says that it takes too long', async () => {
   const other = await tenantWith(web.store, {});
   const browser = await admin();
+  const before = await audit();
   expect((await browser.get(`/test/t/${other}/numbers.csv?count=1`)).status).toBe(404);
   expect((await browser.get(`/test/t/${tenant}/numbers.csv?count=404`)).status).toBe(404);
   expect((await web.with().get(`/test/t/${tenant}/numbers.csv?count=1`)).status).toBe(401);
@@ -91,5 +93,6 @@ test('is a 404 elsewhere, asks ops for a reason first, and says that it takes to
   expect(asked.text).toContain(`Why do you look at people of ${tenant}?`);
   const slow = await browser.get(`/test/t/${tenant}/numbers.csv?count=1&wait=20`);
   expect([slow.status, /This takes too long/.test(slow.text)]).toEqual([503, true]);
-  expect((await audit()).filter(({ act }) => act === 'numbers.exported')).toHaveLength(3);
+  const lines = (await audit()).slice(before.length);
+  expect(lines.filter(({ act }) => act === 'numbers.exported')).toEqual([]);
 });

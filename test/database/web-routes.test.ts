@@ -210,7 +210,7 @@ const filtersIn = (text: string, path: string): URLSearchParams[] =>
     ),
   );
 
-test('a search, a filter and an order keep the others, on each page that has one', async () => {
+test.runIf(isDeep)('a search, a filter and an order keep the others, on each page that has one', async () => {
   const { tenant: tenantId = '' } = own;
   const [operator, manager] = [await web.browser(ops('act')), await web.browser({ tenantId, ...person(7) })];
   await operator.post(`/console/t/${tenantId}/reason`, { reason: 'a test', to: '/console' });

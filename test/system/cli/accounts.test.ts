@@ -455,7 +455,7 @@ test('the feed has edits, and the changes of the directory under them', async ()
 });
 
 describe('grant', () => {
-  test('lists what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
+  test.runIf(isDeep)('lists what was granted, bound to a tenant or not', async ({ onTestFinished }) => {
     const role = `App "${Date.now().toString(36)}${Math.random().toString(36).slice(2)}`;
     await world.database.raw(`create role ${escapeIdentifier(role)} login`);
     onTestFinished(async () => {

@@ -111,7 +111,7 @@ describe.concurrent('exit code 2: usage, settings, unknown names', () => {
     expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`\\nExamples:\\n  \\$ entra-sync ${word} `))]);
   });
 
-  test('with --json a usage error is one document, too', async () => {
+  test.runIf(isDeep)('with --json a usage error is one document, too', async () => {
     const { code, stdout } = await runCli(['snyc', '--json'], anywhere);
     const message = "unknown command 'snyc', did you mean sync?";
     const cure = 'entra-sync --help shows how it is used';

@@ -11,7 +11,7 @@ import { isDeep } from '../../support/deep.ts';
 import { freePort } from '../../support/free-port.ts';
 import { openWorld } from '../../support/system.ts';
 
-test('demo --web refuses a port that is taken before it begins', async ({ onTestFinished }) => {
+test.runIf(isDeep)('demo --web refuses a port that is taken before it begins', async ({ onTestFinished }) => {
   const home = await temporaryDirectory(onTestFinished);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -20,7 +20,7 @@ import {
 } from '../../../src/store/tenants/registrations.ts';
 import { listTenants } from '../../../src/store/tenants/tenants.ts';
 import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { freshDatabase } from '../../support/postgres.ts';
 import { setSettings } from '../../support/settings.ts';
 import { bufferLog, fastPolicy, isDeltaRequest, openWorld, trust, type World } from '../../support/system.ts';
@@ -201,44 +201,51 @@ test('the sign-in of the web has a line where the environment names it: yellow w
   expect(await lineOf({ ...own, ENTRA_SYNC_SIGN_IN_CLIENT_SECRET: 'x' })).toMatchObject({ state: 'ok' });
 });
 
-test('the registrations as sign-ins have shown them: redirect addresses, roles in tokens, a consent that is wanted', async () => {
-  const world = await openWorld();
-  const { database, simulator } = world;
-  const signIn = '6f8d9a3e-2a46-4c57-9c1b-0b6a3c3d2f10';
-  const variables = { ENTRA_SYNC_SIGN_IN_CLIENT_ID: signIn, ENTRA_SYNC_SIGN_IN_CLIENT_SECRET: 'x' };
-  const publicUrl = 'https://sync.example.com';
-  const told = async (parts: Partial<DoctorParts> = { publicUrl: () => publicUrl }) =>
-    Object.fromEntries(
-      (await diagnose(world, { variables, parts }))
-        .filter(({ check }) => /^(redirect|sign-in: (roles|consent))/.test(check))
-        .map(({ check, state, message }) => [check, `${state} ${message}`]),
+test.runIf(isDeep)(
+  'the registrations as sign-ins have shown them: redirect addresses, roles in tokens, a consent that is wanted',
+  async () => {
+    const world = await openWorld();
+    const { database, simulator } = world;
+    const signIn = '6f8d9a3e-2a46-4c57-9c1b-0b6a3c3d2f10';
+    const variables = { ENTRA_SYNC_SIGN_IN_CLIENT_ID: signIn, ENTRA_SYNC_SIGN_IN_CLIENT_SECRET: 'x' };
+    const publicUrl = 'https://sync.example.com';
+    const told = async (parts: Partial<DoctorParts> = { publicUrl: () => publicUrl }) =>
+      Object.fromEntries(
+        (await diagnose(world, { variables, parts }))
+          .filter(({ check }) => /^(redirect|sign-in: (roles|consent))/.test(check))
+          .map(({ check, state, message }) => [check, `${state} ${message}`]),
+      );
+    expect(await told({})).toEqual({ 'sign-in: roles': expect.stringMatching(/^ok not known yet/) });
+    expect(await told()).toMatchObject({
+      'redirect: /callback': expect.stringMatching(/^warning no sign-in has come back to \S+\/callback yet/),
+      'redirect: /entered': expect.stringMatching(/^warning no sign-in has come back to \S+\/entered yet/),
+    });
+    const wrong = () => readPublicUrl({ ENTRA_SYNC_PUBLIC_URL: 'http://sync.example.com' }, undefined, 0);
+    expect((await told({ publicUrl: wrong }))['redirect: /entered']).toMatch(/^failed the public address/);
+    const { clientId } = simulator.options;
+    await rememberSignIn(database, { clientId, redirectUri: `${publicUrl}/callback` });
+    // Another address of the same application says nothing of this one.
+    await rememberSignIn(database, { clientId: signIn, redirectUri: 'https://old.example.com/entered' });
+    await rememberRegistration(database, signIn, false);
+    await rememberConsentWanted(database, {
+      clientId: signIn,
+      redirectUri: `${publicUrl}/entered`,
+      code: 'AADSTS90094',
+    });
+    expect(await told()).toEqual({
+      'redirect: /callback': expect.stringMatching(/^ok \S+\/callback works \(last sign-in \d{4}-\d\d-\d\d\)$/),
+      'redirect: /entered': expect.stringMatching(/^warning/),
+      'sign-in: roles': expect.stringMatching(/^warning id tokens tell no directory roles .* cannot come in$/),
+      'sign-in: consent': expect.stringMatching(/^warning .*only an administrator .*\(AADSTS90094, last /),
+    });
+    await database.raw(
+      "update entra_sync.sign_in_addresses set consent_wanted_at = now() - interval '8 days' where consent_code is not null",
     );
-  expect(await told({})).toEqual({ 'sign-in: roles': expect.stringMatching(/^ok not known yet/) });
-  expect(await told()).toMatchObject({
-    'redirect: /callback': expect.stringMatching(/^warning no sign-in has come back to \S+\/callback yet/),
-    'redirect: /entered': expect.stringMatching(/^warning no sign-in has come back to \S+\/entered yet/),
-  });
-  const wrong = () => readPublicUrl({ ENTRA_SYNC_PUBLIC_URL: 'http://sync.example.com' }, undefined, 0);
-  expect((await told({ publicUrl: wrong }))['redirect: /entered']).toMatch(/^failed the public address/);
-  const { clientId } = simulator.options;
-  await rememberSignIn(database, { clientId, redirectUri: `${publicUrl}/callback` });
-  // Another address of the same application says nothing of this one.
-  await rememberSignIn(database, { clientId: signIn, redirectUri: 'https://old.example.com/entered' });
-  await rememberRegistration(database, signIn, false);
-  await rememberConsentWanted(database, { clientId: signIn, redirectUri: `${publicUrl}/entered`, code: 'AADSTS90094' });
-  expect(await told()).toEqual({
-    'redirect: /callback': expect.stringMatching(/^ok \S+\/callback works \(last sign-in \d{4}-\d\d-\d\d\)$/),
-    'redirect: /entered': expect.stringMatching(/^warning/),
-    'sign-in: roles': expect.stringMatching(/^warning id tokens tell no directory roles .* cannot come in$/),
-    'sign-in: consent': expect.stringMatching(/^warning .*only an administrator .*\(AADSTS90094, last /),
-  });
-  await database.raw(
-    "update entra_sync.sign_in_addresses set consent_wanted_at = now() - interval '8 days' where consent_code is not null",
-  );
-  await rememberRegistration(database, signIn, true);
-  await rememberSignIn(database, { clientId: signIn, redirectUri: `${publicUrl}/entered` });
-  expect(Object.values(await told()).map((line) => line.split(' ')[0])).toEqual(['ok', 'ok', 'ok']);
-});
+    await rememberRegistration(database, signIn, true);
+    await rememberSignIn(database, { clientId: signIn, redirectUri: `${publicUrl}/entered` });
+    expect(Object.values(await told()).map((line) => line.split(' ')[0])).toEqual(['ok', 'ok', 'ok']);
+  },
+);
 
 test('held removals, a clock that differs from the database, a paused or disconnected tenant', async () => {
   const world = await openWorld({ users: 6 });
@@ -313,7 +320,7 @@ test('on the database of the demo nothing is red: its tenant was simulated, and 
   expect([notGreen(served), unchecked(served)]).toEqual([[], []]);
 });
 
-test('a full disk of the database is red, though everything can be read', async () => {
+test.runIf(isDeep)('a full disk of the database is red, though everything can be read', async () => {
   const world = await openWorld({ users: 1 });
   await world.cycle();
   // The server's error when a table cannot grow.
@@ -351,7 +358,7 @@ test.each([
   });
 });
 
-test('the expiry of a certificate: valid, soon, expired', async (context) => {
+test.runIf(isDeep)('the expiry of a certificate: valid, soon, expired', async (context) => {
   const world = await openWorld({ users: 1 });
   const folder = await temporaryDirectory(context.onTestFinished);
   const certificate = async (days: number) => {

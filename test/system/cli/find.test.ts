@@ -7,6 +7,7 @@ import { writeAudit } from '../../../src/store/feed/audit.ts';
 import { listSessions } from '../../../src/store/web/sessions.ts';
 import { beginSession } from '../../../src/web/session.ts';
 import { expectOneLine, runCli } from '../../support/cli.ts';
+import { isDeep } from '../../support/deep.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
 let world: World;
@@ -83,7 +84,7 @@ describe('find', () => {
     expect((await cli('find')).code).toBe(2);
   });
 
-  test('an empty word, as a variable of a script may be, is told as such', async () => {
+  test.runIf(isDeep)('an empty word, as a variable of a script may be, is told as such', async () => {
     for (const [words, what] of [
       [['history', ''], 'account and no group'],
       [['audit', '--account', ' '], 'account'],

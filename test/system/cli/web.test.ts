@@ -104,7 +104,7 @@ test.runIf(isDeep)('the portal takes a role, and says which command is missing',
   expect((await running.ended).code).toBe(0);
 });
 
-test('acts of the command line are in the audit, with their actor', async ({ onTestFinished }) => {
+test.runIf(isDeep)('acts of the command line are in the audit, with their actor', async ({ onTestFinished }) => {
   const world = await openWorld({ users: 3, onEnd: onTestFinished });
   await world.cycle();
   const environment = { ...world.simulator.environment(), DATABASE_URL: world.url };

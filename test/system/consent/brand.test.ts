@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectOneLine, runCli, temporaryDirectory } from '../../support/cli.ts';
 import { type ConsentWorld, openBrowser, openConsentWorld, principalOf } from '../../support/consent.ts';
+import { isDeep } from '../../support/deep.ts';
 
 let world: ConsentWorld;
 const svg = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>';
@@ -85,7 +86,7 @@ test('in German, from the invitation to the connected tenant and the way back', 
   );
 });
 
-test('a wrong link or logo ends connect before it listens', async () => {
+test.runIf(isDeep)('a wrong link or logo ends connect before it listens', async () => {
   const { environment } = world;
   const [link, logo] = await Promise.all([
     runCli(['connect', '--return-url', 'http://app.example.com'], environment),

@@ -12,6 +12,7 @@ import {
   signInAs,
   toConsent,
 } from '../../support/consent.ts';
+import { isDeep } from '../../support/deep.ts';
 
 let world: ConsentWorld;
 
@@ -162,7 +163,7 @@ test.each([
   }
 });
 
-test('a consent that shows too late: nothing is registered, and a later check connects', async () => {
+test.runIf(isDeep)('a consent that shows too late: nothing is registered, and a later check connects', async () => {
   const tenant = world.nextTenant();
   const browser = openBrowser();
   const before = await world.registered();
@@ -265,32 +266,35 @@ test('a customer who left comes back by a new invitation; the old one is void', 
   expect(own).toMatchObject({ name: 'Nordwind', status: 'active' });
 });
 
-test('behind a TLS proxy, under a path: links lead there, and the cookie is for this host and TLS only', async () => {
-  const proxied = await openConsentWorld({ publicUrl: 'https://connect.example.com/entra/' });
-  try {
-    const browser = openBrowser();
-    const behind = (url: string) => url.replace('https://connect.example.com', proxied.origin);
-    const invitation = await proxied.invite('customer-8');
-    expect(invitation).toMatch(/^https:\/\/connect\.example\.com\/entra\/invitation\//);
-    const welcome = await browser.open(behind(invitation));
-    expect(welcome.headers.get('strict-transport-security')).toBe('max-age=31536000');
-    expect(welcome.text).toContain('action="https://connect.example.com/entra/sign-in"');
-    const press = (headers: Record<string, string>) =>
-      browser.ask(`${proxied.origin}/entra/sign-in`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-        body: new URLSearchParams({ invitation: invitation.split('/').at(-1) ?? '' }).toString(),
-      });
-    expect((await press({ origin: proxied.origin })).status).toBe(403);
-    const sent = await press({ origin: 'https://connect.example.com' });
-    expect(sent.headers.getSetCookie()[0]).toMatch(
-      /^__Host-entra-sync=[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
-    );
-    const asked = new URL(sent.headers.get('location') ?? '').searchParams;
-    expect(asked.get('redirect_uri')).toBe('https://connect.example.com/entra/callback');
-    for (const path of ['/livez', '/readyz', '/entra/livez', '/entra/readyz'])
-      expect((await browser.open(proxied.origin + path)).status, path).toBe(200);
-  } finally {
-    await proxied.close();
-  }
-});
+test.runIf(isDeep)(
+  'behind a TLS proxy, under a path: links lead there, and the cookie is for this host and TLS only',
+  async () => {
+    const proxied = await openConsentWorld({ publicUrl: 'https://connect.example.com/entra/' });
+    try {
+      const browser = openBrowser();
+      const behind = (url: string) => url.replace('https://connect.example.com', proxied.origin);
+      const invitation = await proxied.invite('customer-8');
+      expect(invitation).toMatch(/^https:\/\/connect\.example\.com\/entra\/invitation\//);
+      const welcome = await browser.open(behind(invitation));
+      expect(welcome.headers.get('strict-transport-security')).toBe('max-age=31536000');
+      expect(welcome.text).toContain('action="https://connect.example.com/entra/sign-in"');
+      const press = (headers: Record<string, string>) =>
+        browser.ask(`${proxied.origin}/entra/sign-in`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+          body: new URLSearchParams({ invitation: invitation.split('/').at(-1) ?? '' }).toString(),
+        });
+      expect((await press({ origin: proxied.origin })).status).toBe(403);
+      const sent = await press({ origin: 'https://connect.example.com' });
+      expect(sent.headers.getSetCookie()[0]).toMatch(
+        /^__Host-entra-sync=[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+      );
+      const asked = new URL(sent.headers.get('location') ?? '').searchParams;
+      expect(asked.get('redirect_uri')).toBe('https://connect.example.com/entra/callback');
+      for (const path of ['/livez', '/readyz', '/entra/livez', '/entra/readyz'])
+        expect((await browser.open(proxied.origin + path)).status, path).toBe(200);
+    } finally {
+      await proxied.close();
+    }
+  },
+);

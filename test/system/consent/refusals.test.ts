@@ -98,7 +98,7 @@ describe('the invitation', () => {
     }
   });
 
-  test('expired before it was opened, and during the sign-in', async () => {
+  test.runIf(isDeep)('expired before it was opened, and during the sign-in', async () => {
     const tenant = world.nextTenant();
     const browser = openBrowser();
     await expectRefused(await browser.open(await world.invite('ref', { expiresInMs: -5_000 })), 410, /has expired/);
@@ -110,7 +110,7 @@ describe('the invitation', () => {
     await expectRefused(await browser.press(offer, 'Continue to consent'), 410, /has expired/);
   });
 
-  test('withdrawn', async () => {
+  test.runIf(isDeep)('withdrawn', async () => {
     const tenant = world.nextTenant();
     const browser = openBrowser();
     const invitation = await world.invite('gone');
@@ -412,7 +412,7 @@ describe('the person who consents', () => {
     return browser.open(`${world.url}/callback?admin_consent=True&state=${asked.searchParams.get('state')}`);
   };
 
-  test('if tokens contain roles, an administrator has to sign in, even if the tenant has consented', () =>
+  test.runIf(isDeep)('if tokens contain roles, an administrator has to sign in, even if the tenant has consented', () =>
     withRoles(async () => {
       const [fresh, old] = [world.nextTenant(), world.nextTenant()];
       world.simulator.consents.grant(old.tenantId);
@@ -425,7 +425,8 @@ describe('the person who consents', () => {
         const asked = await toConsent(browser, await world.invite('owner'), principal);
         expect((await browser.choose(asked, 'accept')).text).toContain('is connected');
       }
-    }));
+    }),
+  );
 
   test('a check works only after a consent that came back, never instead of it', async () => {
     const tenant = world.nextTenant();
@@ -475,7 +476,7 @@ test('the log holds ids and codes: no names, addresses, codes, states, cookies',
   expect(log).not.toMatch(/"level":"error"/);
 });
 
-test('refusals of the command line', async () => {
+test.runIf(isDeep)('refusals of the command line', async () => {
   const { environment } = world;
   const { DATABASE_URL: _, ...withoutDatabase } = environment;
   const tenant = world.nextTenant();

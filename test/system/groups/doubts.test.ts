@@ -47,7 +47,7 @@ const doubtful: { what: string; alter: (item: Item, slice: number) => Item }[] =
   },
 ];
 
-const badly = rowsOf(doubtful, (_, n) => n >= 2);
+const badly = rowsOf(doubtful, (_, n) => n === 2);
 
 test.each(badly)(
   'rule 19: in a full round, $what: no user or group leaves its group or the scope for it',
@@ -243,10 +243,15 @@ async function cutOff(world: World, page: number, wishes: { resync?: boolean } =
   expect(pages).toBeGreaterThanOrEqual(page);
 }
 
-test.each([
-  ['the first groups round', true],
-  ['another full groups round', false],
-])(
+test.each(
+  rowsOf(
+    [
+      ['the first groups round', true],
+      ['another full groups round', false],
+    ],
+    (_, n) => n === 1,
+  ),
+)(
   'rule 8: a user deleted when %s begins and restored before it resumes has all groups at once',
   async (_what, first) => {
     const { world, tenant, person, group } = await groupsWorld(
@@ -297,42 +302,48 @@ test('rule 22: a tenant whose deleted objects Graph does not list is synced all 
   await expectGroups(world);
 });
 
-test('rule 8: a nested group that was taken out of another one while it was deleted is not in it after its restore', async () => {
-  const { world, tenant, group } = await groupsWorld(
-    { Outer: ['Inner', 2], Other: ['Inner'], New: [3], Inner: [0, 1] },
-    quiet,
-  );
-  await world.cycle();
-  // The least that Graph may show: nothing about deleted members.
-  alterPages(world, (item) => ({
-    ...item,
-    'members@delta': (item['members@delta'] ?? []).filter((one) => one.id !== group('Inner')),
-  }));
-  tenant.addMember(group('New'), group('Inner'));
-  tenant.deleteGroup(group('Inner'));
-  await world.cycle();
-  tenant.removeMember(group('Outer'), group('Inner'));
-  await world.cycle();
-  tenant.restoreGroup(group('Inner'));
-  const { streams } = await world.cycle();
-  expect(streams.groups).toMatchObject({ round: 'incremental', restored: 1 });
-  await expectGroups(world);
-});
+test.runIf(isDeep)(
+  'rule 8: a nested group that was taken out of another one while it was deleted is not in it after its restore',
+  async () => {
+    const { world, tenant, group } = await groupsWorld(
+      { Outer: ['Inner', 2], Other: ['Inner'], New: [3], Inner: [0, 1] },
+      quiet,
+    );
+    await world.cycle();
+    // The least that Graph may show: nothing about deleted members.
+    alterPages(world, (item) => ({
+      ...item,
+      'members@delta': (item['members@delta'] ?? []).filter((one) => one.id !== group('Inner')),
+    }));
+    tenant.addMember(group('New'), group('Inner'));
+    tenant.deleteGroup(group('Inner'));
+    await world.cycle();
+    tenant.removeMember(group('Outer'), group('Inner'));
+    await world.cycle();
+    tenant.restoreGroup(group('Inner'));
+    const { streams } = await world.cycle();
+    expect(streams.groups).toMatchObject({ round: 'incremental', restored: 1 });
+    await expectGroups(world);
+  },
+);
 
-test('rule 7: a group that is purged before it is restored in Entra ID has its members again', async () => {
-  const { world, tenant, group } = await groupsWorld({ Team: [0, 1] }, quiet, unified);
-  await setSettings(world.database, { retention: '1d', scope: { userType: 'any' } });
-  await world.cycle();
-  tenant.deleteGroup(group('Team'));
-  await world.cycle();
-  await world.database.raw(
-    "update entra_sync.groups set purge_at = now() - interval '1 minute' where removed_at is not null",
-  );
-  expect((await world.cycle()).streams.groups).toMatchObject({ purged: 1 });
-  tenant.restoreGroup(group('Team'));
-  await world.cycle();
-  await expectGroups(world);
-});
+test.runIf(isDeep)(
+  'rule 7: a group that is purged before it is restored in Entra ID has its members again',
+  async () => {
+    const { world, tenant, group } = await groupsWorld({ Team: [0, 1] }, quiet, unified);
+    await setSettings(world.database, { retention: '1d', scope: { userType: 'any' } });
+    await world.cycle();
+    tenant.deleteGroup(group('Team'));
+    await world.cycle();
+    await world.database.raw(
+      "update entra_sync.groups set purge_at = now() - interval '1 minute' where removed_at is not null",
+    );
+    expect((await world.cycle()).streams.groups).toMatchObject({ purged: 1 });
+    tenant.restoreGroup(group('Team'));
+    await world.cycle();
+    await expectGroups(world);
+  },
+);
 
 test.runIf(isDeep)(
   'rule 7: a user purged before its restore in Entra ID has its groups again, with a full groups round between',

@@ -10,7 +10,7 @@ import { undoRemovals } from '../../../src/store/commit/undo-removals.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { changeSettings } from '../../../src/store/preview/settings.ts';
 import { runCli, temporaryDirectory } from '../../support/cli.ts';
-import { rowsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth } from '../../support/groups-truth.ts';
 import { groupsWorld, ofGroups } from '../../support/groups-world.ts';
 import { setSettings } from '../../support/settings.ts';
@@ -308,7 +308,7 @@ test('rule 43: scope groups are copied in any case, and a group that is not copi
   await expectSound(world.database, world.tenant.tenantId);
 });
 
-test('rule 43: disconnect and reconnect change nothing about what is copied', async () => {
+test.runIf(isDeep)('rule 43: disconnect and reconnect change nothing about what is copied', async () => {
   const { world, tenant, person, group } = await nested();
   await setSettings(world.database, { scope: { userType: 'any' } });
   await choose(world, { except: ['hidden'] });

@@ -5,7 +5,7 @@ import { ExpectedError } from '../../../src/errors.ts';
 import type { SimulatorOptions, Tenant } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
 import { runCli } from '../../support/cli.ts';
-import { runsOf } from '../../support/deep.ts';
+import { isDeep, rowsOf, runsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth, membershipPairs, replayMemberships } from '../../support/groups-truth.ts';
 import { drawn } from '../../support/histories.ts';
 import { setSettings } from '../../support/settings.ts';
@@ -78,16 +78,26 @@ async function worldOf(members: Record<string, (number | string)[]>, options: Pa
   return { world, tenant, person, group };
 }
 
-test.each<{ what: string; scope: Scope; out: Record<string, unknown>; back: Record<string, unknown> }>([
-  { what: 'userType', scope: { userType: ['Member'] }, out: { userType: 'Guest' }, back: { userType: 'Member' } },
-  { what: 'an older account', scope: { userType: ['Member'] }, out: { userType: 'Guest' }, back: { userType: null } },
-  {
-    what: 'accountEnabled',
-    scope: { accountEnabled: true },
-    out: { accountEnabled: false },
-    back: { accountEnabled: true },
-  },
-])('scope by $what: who leaves it is removed, who comes back is the same account', async ({ scope, out, back }) => {
+test.each<{ what: string; scope: Scope; out: Record<string, unknown>; back: Record<string, unknown> }>(
+  rowsOf(
+    [
+      { what: 'userType', scope: { userType: ['Member'] }, out: { userType: 'Guest' }, back: { userType: 'Member' } },
+      {
+        what: 'an older account',
+        scope: { userType: ['Member'] },
+        out: { userType: 'Guest' },
+        back: { userType: null },
+      },
+      {
+        what: 'accountEnabled',
+        scope: { accountEnabled: true },
+        out: { accountEnabled: false },
+        back: { accountEnabled: true },
+      },
+    ],
+    (_, n) => n === 0,
+  ),
+)('scope by $what: who leaves it is removed, who comes back is the same account', async ({ scope, out, back }) => {
   const { world, tenant, person } = await worldOf({ Team: [0, 1] });
   await setScope(world, scope);
   tenant.updateUser(person(0), back);
@@ -146,19 +156,22 @@ test('rule 22: a user who enters the scope by a membership alone is read by GET 
   expect(await live(world)).toEqual([person(4), person(5)].sort());
 });
 
-test('a member of the scope groups with the wrong userType is not asked for again and again', async () => {
-  const { world, tenant, group, person } = await worldOf({ Scope: [0, 1] });
-  tenant.updateUser(person(1), { userType: 'Guest' });
-  await setScope(world, { userType: ['Member'], groups: [group('Scope')] });
-  await world.cycle();
-  expect(await live(world)).toEqual([person(0)]);
-  world.simulator.clearRequests();
-  await world.cycle();
-  expect(world.simulator.requests.filter(({ path }) => path.includes(person(1)))).toEqual([]);
-  tenant.updateUser(person(1), { userType: 'Member' });
-  await world.cycle();
-  expect(await live(world)).toEqual([person(0), person(1)].sort());
-});
+test.runIf(isDeep)(
+  'a member of the scope groups with the wrong userType is not asked for again and again',
+  async () => {
+    const { world, tenant, group, person } = await worldOf({ Scope: [0, 1] });
+    tenant.updateUser(person(1), { userType: 'Guest' });
+    await setScope(world, { userType: ['Member'], groups: [group('Scope')] });
+    await world.cycle();
+    expect(await live(world)).toEqual([person(0)]);
+    world.simulator.clearRequests();
+    await world.cycle();
+    expect(world.simulator.requests.filter(({ path }) => path.includes(person(1)))).toEqual([]);
+    tenant.updateUser(person(1), { userType: 'Member' });
+    await world.cycle();
+    expect(await live(world)).toEqual([person(0), person(1)].sort());
+  },
+);
 
 test('a scope group that is renamed changes nothing', async () => {
   const { world, tenant, group } = await worldOf({ Scope: [0, 1] });
@@ -172,7 +185,7 @@ test('a scope group that is renamed changes nothing', async () => {
   expect(await accountsOf(world.database, tenant.tenantId)).toEqual(before);
 });
 
-test.each(['restored', 'taken out of the settings'])(
+test.each(rowsOf(['restored', 'taken out of the settings'], (_, n) => n === 1))(
   'a missing scope group holds every removal until it is %s',
   async (cure) => {
     const { world, tenant, group, person } = await worldOf({ Scope: [0, 1, 2], Second: [2, 3] });
@@ -273,10 +286,15 @@ test('the next cycle judges the groups that were committed while the users faile
   expect(await live(world)).toEqual(truthOfScope(tenant, scope));
 });
 
-test.each([
-  { told: 'the name', patch: { userPrincipalName: 'renamed@contoso.example' } },
-  { told: 'the state', patch: { accountEnabled: true } },
-])('rule 22: a guest outside the scope whose $told alone Graph shows does not become a member', async ({ patch }) => {
+test.each(
+  rowsOf(
+    [
+      { told: 'the name', patch: { userPrincipalName: 'renamed@contoso.example' } },
+      { told: 'the state', patch: { accountEnabled: true } },
+    ],
+    (_, n) => n === 1,
+  ),
+)('rule 22: a guest outside the scope whose $told alone Graph shows does not become a member', async ({ patch }) => {
   const world = await openWorld({ users: 4 });
   const { tenant, simulator } = world;
   const guest = tenant.createUser({ userType: 'Guest', accountEnabled: false });

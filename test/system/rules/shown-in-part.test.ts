@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { showInPart } from '../../../src/simulator/index.ts';
 import { rows } from '../../../src/store/database/pool.ts';
+import { isDeep, rowsOf } from '../../support/deep.ts';
 import { groupsSeen, groupTruth } from '../../support/groups-truth.ts';
 import { setSettings } from '../../support/settings.ts';
 import { accountsOf, expectTruth, failureOf, openWorld, truthOf, type World } from '../../support/system.ts';
@@ -22,11 +23,16 @@ async function expectWhole(world: World): Promise<void> {
   expect(await asideOf(world)).toEqual([]);
 }
 
-test.each([
-  ['alone', ['id']],
-  ['name and principal name alone', ['id', 'displayName', 'userPrincipalName']],
-  ['all but the department', ['id', 'displayName', 'userPrincipalName', 'accountEnabled', 'mail', 'jobTitle']],
-])('rules 3, 22: a known user that a full round shows in part (%s) is asked and loses nothing', async (_what, kept) => {
+test.each(
+  rowsOf(
+    [
+      ['alone', ['id']],
+      ['name and principal name alone', ['id', 'displayName', 'userPrincipalName']],
+      ['all but the department', ['id', 'displayName', 'userPrincipalName', 'accountEnabled', 'mail', 'jobTitle']],
+    ],
+    (_, n) => n !== 1,
+  ),
+)('rules 3, 22: a known user that a full round shows in part (%s) is asked and loses nothing', async (_what, kept) => {
   const world = await openWorld(whole);
   await world.cycle();
   const ids = [idOf(world, 0), idOf(world, 7)];
@@ -69,10 +75,15 @@ test.each(['delta', 'quick'] as const)(
   },
 );
 
-test.each([
-  ['a group shown with its members alone', ['id', 'members@delta']],
-  ['a group shown with id and name alone', ['id', 'displayName']],
-])('rules 3, 22: %s keeps its name, kind and members in full rounds, known or not', async (_what, kept) => {
+test.each(
+  rowsOf(
+    [
+      ['a group shown with its members alone', ['id', 'members@delta']],
+      ['a group shown with id and name alone', ['id', 'displayName']],
+    ],
+    (_, n) => n === 1,
+  ),
+)('rules 3, 22: %s keeps its name, kind and members in full rounds, known or not', async (_what, kept) => {
   const world = await openWorld(whole);
   const end = showInPart(world.simulator, 'groups', undefined, kept);
   await world.cycle();
@@ -140,7 +151,7 @@ test('rule 22: an answer to GET that is in part too changes nothing, and makes n
   await expectWhole(world);
 });
 
-test('rule 10: many users that are shown in part at once are no suspension and no removal', async () => {
+test.runIf(isDeep)('rule 10: many users that are shown in part at once are no suspension and no removal', async () => {
   const world = await openWorld(whole);
   world.tenant.updateUser(idOf(world, 1), { accountEnabled: false });
   await setSettings(world.database, { scope: { userType: ['Member'] } });
@@ -187,14 +198,17 @@ test('rules 12, 22: the cycle after an interrupted one does not ask again for us
   await expectWhole(world);
 });
 
-test('rule 22: a full round with nothing missing asks for no object, and neither does one after other properties were selected', async () => {
-  const world = await openWorld(whole);
-  await world.cycle();
-  world.simulator.clearRequests();
-  await world.cycle({ resync: true });
-  await setSettings(world.database, { fields: { employeeId: { from: 'employeeId' } }, scope: { userType: 'any' } });
-  await world.cycle();
-  await setSettings(world.database, { fields: { employeeId: null }, scope: { userType: 'any' } });
-  await world.cycle();
-  expect(asked(world)).toEqual([]);
-});
+test.runIf(isDeep)(
+  'rule 22: a full round with nothing missing asks for no object, and neither does one after other properties were selected',
+  async () => {
+    const world = await openWorld(whole);
+    await world.cycle();
+    world.simulator.clearRequests();
+    await world.cycle({ resync: true });
+    await setSettings(world.database, { fields: { employeeId: { from: 'employeeId' } }, scope: { userType: 'any' } });
+    await world.cycle();
+    await setSettings(world.database, { fields: { employeeId: null }, scope: { userType: 'any' } });
+    await world.cycle();
+    expect(asked(world)).toEqual([]);
+  },
+);
