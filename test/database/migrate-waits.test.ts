@@ -128,3 +128,30 @@ test('rule 11: an edit under way and a migration that waits for it are no deadlo
   await client.query('commit');
   expect(await migrated).toContain('0062-find.sql');
 });
+
+test('rule 11: of a reader and a migration that wait for each other the migration gives way', async () => {
+  const file = '0046-views-of-kept-members.sql';
+  const kept = (await readdir(packageFile('migrations'))).filter((name) => name < file).length;
+  await undoMigrations(store.database, kept);
+  // The migration has taken directory.accounts, waits for the second view of these, and will want the third.
+  const { client: other } = await holderOf('comment on view directory.removed_accounts is null');
+  const { client: reader, pid } = await holderOf(
+    'select from directory.groups',
+    "set local deadlock_timeout = '900ms'",
+  );
+  const migrated = migrate(store.url, loadDefaults(), { eachMs: 60_000 });
+  await until('it waits', async () => (await waiting()) > 0);
+  const read = reader.query('select from directory.accounts');
+  await until('the reader waits', async () => {
+    const found = await ask(
+      store,
+      'select from pg_stat_activity where pid = :pid and cardinality(pg_blocking_pids(pid)) > 0',
+      { pid },
+    );
+    return found.length > 0;
+  });
+  await other.query('commit');
+  expect((await read).rows).toEqual([]);
+  await reader.query('commit');
+  expect(await migrated).toContain(file);
+});

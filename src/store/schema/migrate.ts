@@ -38,6 +38,11 @@ async function knownMigrations(): Promise<string[]> {
   return files.filter((file) => file.endsWith('.sql')).sort();
 }
 
+// Of two sessions that wait for each other Postgres ends the one that looks first. A migration is tried again, the query of
+// an application is not. A role that may not set this leaves it to chance.
+const findDeadlocksFirst = `select set_config('deadlock_timeout', '100ms', true)
+ where has_parameter_privilege('deadlock_timeout', 'SET')`;
+
 const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<string> => ({
   getMigrations: knownMigrations,
   getMigrationName: (file) => file,
@@ -46,6 +51,7 @@ const migrationsUntil = (signal: AbortSignal | undefined): Knex.MigrationSource<
     return {
       up: async (transaction) => {
         signal?.throwIfAborted();
+        await transaction.raw(findDeadlocksFirst);
         // knex reads every bare `?` as a binding.
         await transaction.raw(sql.replaceAll('?', '\\?'));
       },
