@@ -8,6 +8,9 @@ import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a word may be that names an account, for the help of each verb that takes one. */
+export const anyName = 'account id, object id, user principal name or mail, or words of a name';
+
 export type Picked = {
   readonly account: FoundAccount;
   /** Removed accounts that had the same name. */

@@ -15,7 +15,7 @@ import {
 import { findGroups } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { cut, plural } from '../format.ts';
 import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
@@ -122,7 +122,7 @@ export function assignmentsCommand(): Command {
       'assignments explain ann@contoso.com banner',
       'assignments explain "Ann Berg" banner --tenant Contoso --json',
     ])
-      .argument('<account>', 'account id, object id, user principal name, mail or name')
+      .argument('<account>', anyName)
       .argument('<slot>', 'its name, as slots list shows it')
       .option('--tenant <tenant>', 'id, name or reference of the tenant to look in')
       .action((word: string, slot: string, options: InTenant) =>

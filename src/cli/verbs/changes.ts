@@ -15,7 +15,7 @@ import {
   readChanges,
 } from '../../store/feed/changes.ts';
 import { findTenant, hasSeveralTenants } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { changesOfCycle, requireCycle } from '../cycles.ts';
 import { count, cut, describeChange, describeMembership } from '../format.ts';
@@ -51,8 +51,11 @@ export function changesCommand(): Command {
     .option('--follow', 'keep printing changes as they come, until Ctrl-C')
     .option('--position', 'print where the feed stands now, and nothing else')
     .option('--tenant <tenant>', 'only changes of this tenant: id, name or reference')
-    .option('--account <account>', 'only changes of this account: id, object id, user principal name or mail')
-    .option('--group <group>', 'only changes of this group and its memberships: id, object id, name or mail')
+    .option('--account <account>', `only changes of this account: ${anyName}`)
+    .option(
+      '--group <group>',
+      'only changes of this group and its memberships: id, object id, name or mail, or words of the name',
+    )
     .option('--kind <kind>', 'only changes of this kind, with * for any text: account.updated, "account.*"')
     .option('--actor <name>', 'only changes by this actor')
     .option('--cycle <n>', 'only changes of this cycle', wholeNumber)

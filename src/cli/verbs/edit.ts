@@ -11,7 +11,7 @@ import { changeAccount, type EditedField, undoAccountEdit, valueTypes } from '..
 import type { FoundAccount } from '../../store/accounts/explain.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { fieldValue, splitEdits } from '../field-values.ts';
 import { cut, showValue, when } from '../format.ts';
@@ -37,7 +37,7 @@ export function editCommand(): Command {
     ],
     { acts: true },
   )
-    .argument('[account]', 'account id, object id, user principal name or mail')
+    .argument('[account]', anyName)
     .argument('[edits...]', 'field=value; field= clears; a list is separated by commas, or a JSON array')
     .option('--revert [field...]', "fields to revert to the directory's value; without one, all that the role may edit")
     .option(

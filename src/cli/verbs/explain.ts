@@ -12,7 +12,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { readAccountPhoto } from '../../store/photos/state.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant, listTenants, type TenantRow } from '../../store/tenants/tenants.ts';
-import { accountTable, findPurged, type Picked, pickAccount } from '../accounts.ts';
+import { accountTable, anyName, findPurged, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines, groupLines, thenText } from '../explanation.ts';
 import { count, plural, when } from '../format.ts';
@@ -37,10 +37,7 @@ export function explainCommand(): Command {
       'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
-    .argument(
-      '<account>',
-      'account id, object id, user principal name or mail; a group that is set aside or not copied by its id',
-    )
+    .argument('<account>', `${anyName}; a group that is set aside or not copied by its id`)
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .option('--ask', 'read the user from Entra ID, and change nothing')
@@ -193,7 +190,7 @@ async function neverSeen(
       cure: 'entra-sync sync registers the tenant of AZURE_TENANT_ID',
     });
   }
-  const cure = `entra-sync sync ${one ? commandWord(one.name) : 'TENANT'} --user UPN_OR_ID asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope`;
+  const cure = `entra-sync sync ${one ? commandWord(one.name) : 'TENANT'} --user USER asks Entra ID and says why; explain with --ask names the condition that keeps a user outside the scope`;
   if (!one) {
     return new ExpectedError('unknown_name', `no user or account called ${word} is known in ${where}`, {
       cure: `${cure}; of users who are set aside or outside the scope no name is kept`,

@@ -7,7 +7,7 @@ import { profileOf } from '../../store/accounts/accounts.ts';
 import { findItem } from '../../store/accounts/assignment-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type FieldValues, fieldsOf, plainText, renderHtml } from '../../words/template.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 
 type Shown = VerbOptions & { for: string; tenant?: string; text?: true };
@@ -20,7 +20,7 @@ export function itemShowCommand(): Command {
   )
     .argument('<slot>', 'its name, as slots list shows it')
     .argument('<item>', 'its id, as items list shows it')
-    .requiredOption('--for <account>', 'account id, object id, user principal name or mail, or words of a name')
+    .requiredOption('--for <account>', anyName)
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--text', 'as plain text')
     .action((slot: string, item: string, options: Shown) => runVerb(options, (run) => show(run, slot, item, options)));

@@ -13,7 +13,7 @@ import {
 } from '../../store/accounts/managers.ts';
 import { settingsInForce } from '../../store/settings/versions.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, cut, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
@@ -26,7 +26,7 @@ export function managersCommand(): Command {
     'Show the managers of an account and why, and the accounts that it manages: by the manager in Entra ID (line), or by a group of managedBy (group). Reads only the database.',
     ['managers ann@contoso.com', 'managers "Ann Berg" --tenant Contoso', 'managers ann@contoso.com --json'],
   )
-    .argument('<account>', 'account id, object id, user principal name or mail, or words of a name')
+    .argument('<account>', anyName)
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .action((word: string, options: ManagersOptions) => runVerb(options, (run) => managers(run, word, options)));
 }

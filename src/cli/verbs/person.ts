@@ -6,7 +6,7 @@ import { exportPerson } from '../../store/accounts/export.ts';
 import { erasePerson } from '../../store/commit/erase-person.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { type Picked, pickAccount } from '../accounts.ts';
+import { anyName, type Picked, pickAccount } from '../accounts.ts';
 import { audited } from '../audited.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { confirmName } from '../confirmation.ts';
@@ -14,7 +14,6 @@ import { plural, when } from '../format.ts';
 
 type PersonOptions = VerbOptions & { tenant?: string; confirm?: string };
 
-const which = 'account id, object id, user principal name or mail';
 const where = 'id, name or reference of the tenant to look in; without it all tenants';
 
 export function personCommand(): Command {
@@ -32,7 +31,7 @@ export function personCommand(): Command {
       ],
       { acts: true },
     )
-      .argument('<account>', which)
+      .argument('<account>', anyName)
       .option('--tenant <tenant>', where)
       .action((word: string, options: PersonOptions) =>
         runVerb({ ...options, json: true }, (run) => exportOne(run, word, options)),
@@ -45,7 +44,7 @@ export function personCommand(): Command {
       ['person erase ann@contoso.com', 'person erase ann@contoso.com --confirm "Ann Example"'],
       { acts: true },
     )
-      .argument('<account>', which)
+      .argument('<account>', anyName)
       .option('--tenant <tenant>', where)
       .option('--confirm <name>', "the account's name, instead of being asked for it")
       .action((word: string, options: PersonOptions) =>

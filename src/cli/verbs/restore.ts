@@ -7,7 +7,7 @@ import { findAbsences } from '../../store/accounts/explain.ts';
 import { noteFeedBatch } from '../../store/feed/batches.ts';
 import { inDryRun } from '../../store/feed/receipts.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { pickAccount } from '../accounts.ts';
+import { anyName, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { when } from '../format.ts';
 
@@ -20,7 +20,7 @@ export function restoreCommand(): Command {
     ['restore ann@contoso.com', 'restore 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --dry-run'],
     { acts: true },
   )
-    .argument('<account>', 'account id, object id, user principal name or mail')
+    .argument('<account>', anyName)
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--dry-run', 'say what would be done, and change nothing')
     .action((word: string, options: RestoreOptions) =>

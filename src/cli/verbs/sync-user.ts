@@ -3,6 +3,8 @@ import { openBasics } from '../../app.ts';
 import { type OnDemandResult, readUserOnDemand, wasErased } from '../../engine/on-demand.ts';
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
+import { commandWord } from '../../rules/shell.ts';
+import { findAccounts } from '../../store/accounts/explain.ts';
 import type { KnownAccount } from '../../store/accounts/find-accounts.ts';
 import { findTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { openGraph, type Run } from '../command.ts';
@@ -22,9 +24,12 @@ export async function syncOneUser(
   const graph = await openGraph(run);
   const { database } = await run.database();
   const tenant = word === undefined ? onlyTenant(await listTenants(database)) : await findTenant(database, word);
-  const meant = isWords(what.word)
-    ? await pickByWords(terminal, database, tenant.tenant_id, what.word, ['account'])
-    : undefined;
+  const meant = await storedAs(run, tenant.tenant_id, what.word);
+  if (meant?.entra_object_id === null) {
+    throw new ExpectedError('usage', `${meant.display_name ?? what.word} is an account without a user in Entra ID`, {
+      cure: `entra-sync explain ${commandWord(what.word)} shows the account`,
+    });
+  }
   const asked = { ...what, word: meant?.entra_object_id ?? what.word };
   const result = await readUserOnDemand(
     { database, defaults, log, openReader: graph.openReader },
@@ -40,9 +45,16 @@ export async function syncOneUser(
   return 0;
 }
 
-// An id or a user principal name is asked of Entra ID as it is.
-function isWords(word: string): boolean {
-  return asGuid(word) === undefined && !word.includes('@');
+/** The account that a word means here. Undefined for an object id or an address: Entra ID is asked for these as they are. */
+async function storedAs(
+  { terminal, database }: Run,
+  tenantId: string,
+  word: string,
+): Promise<{ entra_object_id: string | null; display_name: string | null } | undefined> {
+  const store = (await database()).database;
+  const id = asGuid(word);
+  if (id !== undefined) return (await findAccounts(store, tenantId, id)).find((one) => one.account_id === id);
+  return word.includes('@') ? undefined : pickByWords(terminal, store, tenantId, word, ['account']);
 }
 
 function onlyTenant(tenants: readonly Tenant[]): Tenant {
@@ -50,7 +62,7 @@ function onlyTenant(tenants: readonly Tenant[]): Tenant {
   if (only && tenants.length === 1) return only;
   if (!only) throw noTenant();
   throw new ExpectedError('usage', 'several tenants are registered', {
-    cure: "name the user's: entra-sync sync TENANT --user UPN_OR_ID",
+    cure: "name the user's: entra-sync sync TENANT --user USER",
   });
 }
 

@@ -10,6 +10,7 @@ import { settingsInForce } from '../../store/settings/versions.ts';
 import { readStatus } from '../../store/tenants/status.ts';
 import { addTenant, findTenant, forgetPendingTenant, listTenants, type Tenant } from '../../store/tenants/tenants.ts';
 import { consentWaiting, listWaiting } from '../../store/tenants/waiting-consents.ts';
+import { anyName } from '../accounts.ts';
 import { openGraph, type Run, resumeHint, runVerb, type VerbOptions, verb } from '../command.ts';
 import { hasHeld, reportCycles } from '../cycle-report.ts';
 import { nameWithId, plural } from '../format.ts';
@@ -44,8 +45,8 @@ export function syncCommand(): Command {
       'speak only of what changed or failed: no output at all when nothing did; the exit code says the same',
     )
     .option(
-      '--user <upn or id>',
-      "read only this user and the user's groups, beside the cycles; no checkpoint moves, no account is removed",
+      '--user <user>',
+      `read only this user (${anyName}) and the user's groups, beside the cycles; no checkpoint moves, no account is removed`,
     )
     .option('--photos', 'read only the photos that are due (settings: photos), beside the cycles')
     .action((tenant: string | undefined, options: SyncOptions) => {

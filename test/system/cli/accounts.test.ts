@@ -191,7 +191,7 @@ describe('explain', () => {
     await setSettings(world.database, { scope: { userType: ['Member'] } });
     const asked = async (word: string) => (await cli('explain', word)).stderr;
     expect(await asked('guest_other.example#EXT#@contoso.example')).toMatch(
-      /is known in Contoso \(last success [^)]*\); by its name it is a guest, and guests are outside the scope -> .* --user UPN_OR_ID asks Entra ID and says why; explain with --ask names [^;]*; of users who are set aside or outside the scope no name is kept/,
+      /is known in Contoso \(last success [^)]*\); by its name it is a guest, and guests are outside the scope -> .* --user USER asks Entra ID and says why; explain with --ask names [^;]*; of users who are set aside or outside the scope no name is kept/,
     );
     await sql(
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) select tenant_id, 'users', k, 'test' from entra_sync.tenants, unnest(array[gen_random_uuid()::text, gen_random_uuid() || '/mail']) k",
@@ -282,7 +282,7 @@ describe('explain', () => {
     expectOneLine(
       await cli('explain', 'nobody@contoso.example'),
       2,
-      /no user or account called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user UPN_OR_ID/,
+      /no user or account called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user USER/,
     );
   });
 });

@@ -113,7 +113,16 @@ describe('words in place of an id or a name', () => {
     const environment = { ...world.simulator.environment(tenantId), DATABASE_URL: world.url };
     const synced = await runCli(['sync', 'Contoso', '--user', 'BERGSTROM ann'], environment);
     expect(synced.stdout).toMatch(/^Contoso, Ann Bergström: updated$/m);
+    const { account } = JSON.parse((await cli('explain', ann, '--json')).stdout);
+    const byId = await runCli(['sync', 'Contoso', '--user', account.account_id], environment);
+    expect(byId.stdout).toMatch(/^Contoso, Ann Bergström: no changes$/m);
     const made = await createAccount(world.database, tenantId, { displayName: 'Hilda Hand' }, 'test');
+    for (const word of ['hilda', made])
+      expectOneLine(
+        await runCli(['sync', 'Contoso', '--user', word], environment),
+        2,
+        new RegExp(`Hilda Hand is an account without a user in Entra ID -> entra-sync explain "?${word}"? shows`),
+      );
     await removeAccount(world.database, made, { actor: 'test', role: 'user' });
     expect((await cli('restore', 'hild')).stdout).toMatch(/^Hilda Hand, Contoso: shown again, as a manual account\.$/m);
   });
