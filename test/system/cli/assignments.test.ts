@@ -134,7 +134,7 @@ describe('slots and items', () => {
     expectOneLine(
       await acting('slots', 'drop', 'banner', '--all-tenants'),
       2,
-      /the slot "banner" is used \(ES010\) -> Drop/,
+      /the slot "banner" is used \(ES010\) -> Drop its items and assignments first: entra-sync items list and entra-sync assignments list show them\.$/,
     );
     expectOneLine(
       await acting('slots', 'put', 'x', '--all-tenants', '--winners', '0'),
@@ -227,7 +227,11 @@ describe('assignments', () => {
   test('what is refused is one line, and changes nothing', async () => {
     const before = await counted('changes');
     const give = (...words: string[]) => acting('assignments', 'assign', 'Contoso', 'banner', ...words);
-    expectOneLine(await give('none', '--everyone'), 2, /the slot has no item "none" \(ES010\) -> directory\.items/);
+    expectOneLine(
+      await give('none', '--everyone'),
+      2,
+      /the slot has no item "none" \(ES010\) -> entra-sync items list shows /,
+    );
     expectOneLine(await give('corp'), 2, /no target was given -> give one of/);
     expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /not one target was given -> /);
     expectOneLine(await give('corp', '--group', 'Nowhere'), 2, /Nowhere/);
@@ -235,10 +239,19 @@ describe('assignments', () => {
     expectOneLine(
       await give('corp', '--everyone', '--starts', '3d', '--ends', '2h'),
       2,
-      /ends_at is not after starts_at \(ES005\)/,
+      /ends_at is not after starts_at \(ES005\) -> Give a later end, or none\./,
+    );
+    expectOneLine(
+      await acting('assignments', 'unassign', world.tenant.tenantId),
+      2,
+      /there is no assignment [0-9a-f-]{36} \(ES004\) -> entra-sync assignments list shows the ids\.$/,
     );
     expectOneLine(await acting('assignments', 'unassign', 'x'), 2, /x is no assignment id -> /);
-    expectOneLine(await cli('assignments', 'explain', 'bo', 'none'), 2, /there is no slot "none" \(ES010\)/);
+    expectOneLine(
+      await cli('assignments', 'explain', 'bo', 'none'),
+      2,
+      /there is no slot "none" \(ES010\) -> entra-sync slots list shows those there are; entra-sync slots put makes one\.$/,
+    );
     expect(await counted('changes')).toBe(before);
   });
 });
