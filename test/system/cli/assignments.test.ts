@@ -151,7 +151,7 @@ describe('assignments', () => {
     const toSales = ['Contoso', 'banner', 'spring', '--group', 'sales', '--priority', '5'];
     const seen = await cli('assignments', 'preview', ...toSales);
     expect(seen.stdout).toMatch(
-      /^The items of 1 account would change:\n\naccount +slot +before +after\nAnn Berg +banner +corp +-> +spring\n$/,
+      /^The items of 1 account would change:\n\naccount +user principal name +slot +before +after\nAnn Berg +ann@contoso\.example +banner +corp +-> +spring\n$/,
     );
     const dry = await acting('assignments', 'assign', ...toSales, '--dry-run');
     expect(dry.stdout).toBe(seen.stdout);
