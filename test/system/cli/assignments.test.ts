@@ -233,7 +233,7 @@ describe('assignments', () => {
       /the slot has no item "none" \(ES010\) -> entra-sync items list shows /,
     );
     expectOneLine(await give('corp'), 2, /no target was given -> give one of/);
-    expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /not one target was given -> /);
+    expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /more than one target was given -> /);
     expectOneLine(await give('corp', '--group', 'Nowhere'), 2, /Nowhere/);
     expectOneLine(await give('corp', '--field', 'nothing', '--in', 'x'), 2, /there is no field "nothing" \(ES002\)/);
     expectOneLine(
@@ -253,5 +253,54 @@ describe('assignments', () => {
       /there is no slot "none" \(ES010\) -> entra-sync slots list shows those there are; entra-sync slots put makes one\.$/,
     );
     expect(await counted('changes')).toBe(before);
+  });
+
+  test('each of the ways in which a target is not one target is told by name', async () => {
+    const give = (...words: string[]) => acting('assignments', 'assign', 'Contoso', 'banner', 'corp', ...words);
+    expectOneLine(await give('--everyone', '--group', 'Staff'), 2, /more than one target was given -> give one of/);
+    expectOneLine(await give('--field', 'country'), 2, /--field was given without --in -> add --in VALUE/);
+    expectOneLine(await give('--in', 'DE'), 2, /--in was given without --field -> add --field FIELD/);
+    expectOneLine(await give('--everyone', '--in', 'DE'), 2, /--in was given without --field -> /);
+    expectOneLine(
+      await give('--group', 'Nowhere'),
+      2,
+      /: no group is called Nowhere -> entra-sync find "Nowhere" shows the nearest$/,
+    );
+    expectOneLine(
+      await give('--everyone', '--priority', '10000000'),
+      2,
+      /a whole number from -9999999 to 9999999 is needed -> /,
+    );
+    expectOneLine(await cli('assignments', 'list', '--state', 'bogus'), 2, /'bogus' .*active, scheduled, ended/);
+    expectOneLine(
+      await cli('assignments', 'people', 'Contoso', 'banner', 'none'),
+      2,
+      /there is no item none of slot banner in Contoso -> entra-sync items list "Contoso" shows them$/,
+    );
+  });
+
+  test('a removed account gets nothing, and the line leads to why it is removed', async () => {
+    const cy = world.tenant.createUser({ displayName: 'Cy Dahl', userPrincipalName: 'cy@contoso.example' });
+    await world.cycle();
+    world.tenant.deleteUser(cy);
+    await world.cycle();
+    const says = /: Cy Dahl was removed .* ago and gets nothing -> entra-sync explain [0-9a-f-]{36} says why$/;
+    expectOneLine(await cli('assignments', 'explain', 'cy dahl', 'banner'), 2, says);
+    expectOneLine(await cli('assignments', 'preview', 'Contoso', 'banner', 'corp', '--account', 'cy dahl'), 2, says);
+  });
+
+  test('an assignment that is not in force yet, or no more, says so', async () => {
+    const give = (...words: string[]) =>
+      acting('assignments', 'assign', 'Contoso', 'banner', 'spring', '--everyone', '--priority', '3', ...words);
+    const later = ['--starts', '2100-01-01'];
+    const starts =
+      /No account (gets|would get) anything else before the start, 2100-01-01T00:00Z -> entra-sync assignments preview shows whose items change then\n$/;
+    expect((await give(...later, '--dry-run')).stdout).toMatch(starts);
+    const made = await give(...later);
+    expect(made.stdout).toMatch(starts);
+    const ended = await give('--ends', '2020-01-01');
+    expect(ended.stdout).toMatch(/\nNo account gets anything else: the end, 2020-01-01T00:00Z, has passed\.\n$/);
+    for (const { stdout } of [made, ended])
+      await acting('assignments', 'unassign', /made: (\S+)/.exec(stdout)?.[1] ?? '');
   });
 });
