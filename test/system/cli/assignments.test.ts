@@ -123,7 +123,7 @@ describe('slots and items', () => {
     expectOneLine(
       await cli('items', 'show', 'banner', 'corp', '--for', 'ann'),
       2,
-      /item corp of banner has no html -> /,
+      /item corp of banner has no html -> .* --html FILE \(--tenant TENANT or --all-tenants\)$/,
     );
     for (const place of [['--all-tenants'], ['--tenant', 'Contoso']])
       expect((await acting('items', 'drop', 'banner', 'card', ...place)).code).toBe(0);
