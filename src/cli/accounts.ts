@@ -4,6 +4,7 @@ import { asGuid } from '../rules/decode.ts';
 import { commandWord } from '../rules/shell.ts';
 import { type FoundAccount, findAbsences, findAccounts } from '../store/accounts/explain.ts';
 import type { Database } from '../store/database/pool.ts';
+import { cut, when } from './format.ts';
 import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
@@ -79,6 +80,15 @@ export async function findPurged(
   const purge = absences.find((one) => one.why === 'purged');
   if (id === undefined || !purge) return undefined;
   return { account_id: id, tenant_id: purge.tenant_id, tenant_name: purge.tenant_name, purged_at: purge.since };
+}
+
+/** Throws `unknown_name` for a removed account, which gets no item. */
+export function requireLive(account: FoundAccount): void {
+  if (account.removed_at === null) return;
+  const name = cut(account.display_name ?? account.user_principal_name ?? account.account_id);
+  throw new ExpectedError('unknown_name', `${name} was removed ${when(account.removed_at)} and gets nothing`, {
+    cure: `entra-sync explain ${account.account_id} says why`,
+  });
 }
 
 /** Returns accounts as a table to choose from. */

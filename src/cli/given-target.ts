@@ -4,7 +4,7 @@ import { ExpectedError } from '../errors.ts';
 import { commandWord } from '../rules/shell.ts';
 import type { Options, Target } from '../store/accounts/assignments.ts';
 import type { Database } from '../store/database/pool.ts';
-import { pickAccount } from './accounts.ts';
+import { pickAccount, requireLive } from './accounts.ts';
 import { pickGroup } from './groups.ts';
 import type { Terminal } from './terminal.ts';
 import { timeAhead, timeAheadHelp } from './times.ts';
@@ -41,7 +41,7 @@ export function withTimes(command: Command): Command {
 }
 
 function priority(text: string): number {
-  if (!/^-?\d{1,7}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
+  if (!/^-?\d{1,7}$/.test(text)) throw new InvalidArgumentError('a whole number from -9999999 to 9999999 is needed');
   return Number(text);
 }
 
@@ -52,12 +52,7 @@ export async function targetOf(
   tenantId: string,
   given: TargetOptions,
 ): Promise<Target> {
-  const named = [given.everyone, given.group, given.account, given.field].filter((one) => one !== undefined);
-  if (named.length !== 1 || (given.field === undefined) !== (given.in === undefined)) {
-    throw new ExpectedError('usage', `${named.length === 0 ? 'no target was' : 'not one target was'} given`, {
-      cure: 'give one of --everyone, --group GROUP, --account ACCOUNT, --field FIELD --in VALUE',
-    });
-  }
+  requireOneTarget(given);
   if (given.group !== undefined)
     return { group: (await pickGroup(terminal, database, tenantId, given.group)).group_id };
   if (given.field !== undefined) return { field: given.field, in: given.in ?? [] };
@@ -70,9 +65,22 @@ export async function targetOf(
         cure: `entra-sync find ${commandWord(word)} shows the nearest`,
       });
     }
+    requireLive(picked.account);
     accounts.push(picked.account.account_id);
   }
   return { accounts };
+}
+
+function requireOneTarget(given: TargetOptions): void {
+  if (given.in !== undefined && given.field === undefined)
+    throw new ExpectedError('usage', '--in was given without --field', { cure: 'add --field FIELD' });
+  if (given.field !== undefined && given.in === undefined)
+    throw new ExpectedError('usage', '--field was given without --in', { cure: 'add --in VALUE' });
+  const named = [given.everyone, given.group, given.account, given.field].filter((one) => one !== undefined);
+  if (named.length === 1) return;
+  throw new ExpectedError('usage', `${named.length === 0 ? 'no target was' : 'more than one target was'} given`, {
+    cure: 'give one of --everyone, --group GROUP, --account ACCOUNT, --field FIELD --in VALUE',
+  });
 }
 
 /** Returns the options of the assignment. */

@@ -8,13 +8,14 @@ import type { Terminal } from './terminal.ts';
 
 /**
  * Returns the live group that `word` means, else the removed one: by id, name or address, else by words of these. Throws
- * `unknown_name` for none and for several.
+ * `unknown_name` for none and for several; `accountsToo`: the caller has looked for an account before.
  */
 export async function pickGroup(
   terminal: Terminal,
   database: Database,
   tenantId: string | null,
   word: string,
+  options: { accountsToo?: boolean } = {},
 ): Promise<FoundGroup> {
   const named = await findGroups(database, tenantId, word);
   const meant = named.length > 0 ? undefined : await pickByWords(terminal, database, tenantId, word, ['group']);
@@ -23,8 +24,10 @@ export async function pickGroup(
   const candidates = live.length > 0 ? live : found;
   const [group] = candidates;
   if (!group) {
+    const cure = `entra-sync find ${commandWord(word)} shows the nearest`;
+    if (!options.accountsToo) throw new ExpectedError('unknown_name', `no group is called ${word}`, { cure });
     throw new ExpectedError('unknown_name', `no account and no group is called ${word}`, {
-      cure: `entra-sync find ${commandWord(word)} shows the nearest; entra-sync explain says why there is no account`,
+      cure: `${cure}; entra-sync explain says why there is no account`,
     });
   }
   if (candidates.length === 1) return group;

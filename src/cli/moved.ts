@@ -18,6 +18,7 @@ export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: bo
     table(
       [
         { title: 'account', long: true },
+        { title: 'user principal name', long: true },
         { title: 'slot', long: true },
         { title: 'before', long: true },
         { title: '' },
@@ -27,7 +28,8 @@ export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: bo
         .slice(0, shownAccounts)
         .flatMap((one) =>
           Object.keys({ ...one.before, ...one.after }).map((slot) => [
-            one.display_name ?? one.user_principal_name ?? one.account_id,
+            one.display_name ?? one.account_id,
+            one.user_principal_name ?? '',
             slot,
             itemsOf(one.before, slot),
             '->',

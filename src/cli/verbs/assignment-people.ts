@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { csvLine } from '../../rules/csv.ts';
 import { commandWord } from '../../rules/shell.ts';
-import { type AssignedPerson, listAssigned, listSlots } from '../../store/accounts/assignment-lists.ts';
+import { type AssignedPerson, listAssigned, listItems, listSlots } from '../../store/accounts/assignment-lists.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { count, cut, plural } from '../format.ts';
@@ -43,6 +43,12 @@ async function people(
   if (!slots.some((one) => one.slot === slot)) {
     throw new ExpectedError('unknown_name', `there is no slot ${slot} in ${name}`, {
       cure: `entra-sync slots list ${commandWord(name)} shows them`,
+    });
+  }
+  const items = item === undefined ? [] : await listItems(database, tenantId);
+  if (item !== undefined && !items.some((one) => one.slot === slot && one.item === item)) {
+    throw new ExpectedError('unknown_name', `there is no item ${item} of slot ${slot} in ${name}`, {
+      cure: `entra-sync items list ${commandWord(name)} shows them`,
     });
   }
   const found = await listAssigned(database, { tenantId, slot, item: item ?? null });

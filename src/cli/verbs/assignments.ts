@@ -1,5 +1,5 @@
 // `assignments`: which item goes to which groups, people, values of a field, or everyone.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
 import { commandWord } from '../../rules/shell.ts';
@@ -15,7 +15,7 @@ import {
 import { findGroups } from '../../store/accounts/history.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
-import { anyName, pickAccount } from '../accounts.ts';
+import { anyName, pickAccount, requireLive } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { cut, plural } from '../format.ts';
 import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
@@ -45,7 +45,15 @@ export function assignmentsCommand(): Command {
       ['assignments list', 'assignments list Contoso --state orphaned', 'assignments list Contoso --json'],
     )
       .argument('[tenant]', 'id, name or reference of one tenant')
-      .option('--state <state>', 'active, scheduled, ended, dormant (its target is removed), orphaned (purged)')
+      .addOption(
+        new Option('--state <state>', 'those alone; dormant: its target is removed, orphaned: purged').choices([
+          'active',
+          'scheduled',
+          'ended',
+          'dormant',
+          'orphaned',
+        ]),
+      )
       .action((word: string | undefined, options: VerbOptions & { state?: string }) =>
         runVerb(options, (run) => list(run, word, options.state)),
       ),
@@ -186,9 +194,8 @@ function targetText(one: ListedAssignment): string {
 }
 
 function stateText({ state, starts_at: starts, ends_at: ends }: ListedAssignment): string {
-  const day = (time: Date) => `${time.toISOString().slice(0, 16)}Z`;
-  if (state === 'scheduled' && starts) return `scheduled, ${day(starts)}`;
-  return state === 'active' && ends ? `active, until ${day(ends)}` : state;
+  if (state === 'scheduled' && starts) return `scheduled, ${toMinute(starts)}`;
+  return state === 'active' && ends ? `active, until ${toMinute(ends)}` : state;
 }
 
 type Place = { tenant: string; slot: string; item: string };
@@ -211,8 +218,19 @@ async function give(run: Run, place: Place, options: Acting & TargetOptions): Pr
     terminal.say(
       `${plural(ids.length, 'assignment')} made: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`,
     );
-  sayMoved(terminal, moved, dryRun);
+  if (moved.length > 0) sayMoved(terminal, moved, dryRun);
+  else terminal.say(`No account ${dryRun ? 'would get' : 'gets'} anything else${whyNotNow(options)}`);
 }
+
+/** Returns why an assignment of these times gives nothing now; a full stop where it is in force. */
+function whyNotNow({ starts, ends }: TargetOptions): string {
+  if (ends !== undefined && Date.parse(ends) <= Date.now())
+    return `: the end, ${toMinute(new Date(ends))}, has passed.`;
+  if (starts === undefined || Date.parse(starts) <= Date.now()) return '.';
+  return ` before the start, ${toMinute(new Date(starts))} -> entra-sync assignments preview shows whose items change then`;
+}
+
+const toMinute = (time: Date) => `${time.toISOString().slice(0, 16)}Z`;
 
 async function preview(run: Run, place: Place, options: TargetOptions): Promise<undefined> {
   const { terminal } = run;
@@ -266,6 +284,7 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
     });
   }
   const { account } = picked;
+  requireLive(account);
   const found = await explainAssignment(database, account.account_id, slot);
   const reaching = found.map((one) => one.assignment_id);
   const known = await listAssignments(database, account.tenant_id, { ids: reaching, counted: 0 });

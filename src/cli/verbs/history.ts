@@ -54,7 +54,8 @@ async function history(run: Run, word: string, options: HistoryOptions): Promise
   const id = meant?.account_id ?? meant?.group_id ?? word;
   const account = isAccount ? (await pickAccount(terminal, database, tenantId, id))?.account : undefined;
   const purged = account || groupNamed || meant ? undefined : await findPurged(database, tenantId, word);
-  const group = account || purged ? undefined : await pickGroup(terminal, database, tenantId, id);
+  const group =
+    account || purged ? undefined : await pickGroup(terminal, database, tenantId, id, { accountsToo: true });
   const accountId = account?.account_id ?? purged?.account_id;
   // One more than is shown tells whether there is more.
   const wanted = options.limit + 1;

@@ -45,7 +45,7 @@ async function show(run: Run, slot: string, name: string, options: Shown): Promi
   }
   if (item.html === null) {
     throw new ExpectedError('unknown_name', `item ${name} of ${slot} has no html`, {
-      cure: `entra-sync items put ${slot} ${name} --html FILE`,
+      cure: `entra-sync items put ${commandWord(slot)} ${commandWord(name)} --html FILE (--tenant TENANT or --all-tenants)`,
     });
   }
   const values = await profileOf(database, account.account_id);

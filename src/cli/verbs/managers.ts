@@ -31,7 +31,7 @@ export function managersCommand(): Command {
     .action((word: string, options: ManagersOptions) => runVerb(options, (run) => managers(run, word, options)));
 }
 
-const shownReports = 50;
+const shownPairs = 50;
 
 async function managers(run: Run, word: string, options: ManagersOptions): Promise<undefined> {
   const { terminal } = run;
@@ -47,11 +47,12 @@ async function managers(run: Run, word: string, options: ManagersOptions): Promi
   const { managers: kept } = await settingsInForce(database, account.tenant_id, openBasics(run.environment).defaults);
   const named = await namedManager(database, id);
   const managedBy = await managersOf(database, id);
-  const { count: number, reports } = await reportsOf(database, id, terminal.json ? 10_000 : shownReports);
+  const { count: number, reports } = await reportsOf(database, id, terminal.json ? 10_000 : shownPairs);
   terminal.answer({ account, kept, named: named ?? null, managed_by: managedBy, manages: { count: number, reports } });
   const name = cut(account.display_name ?? account.user_principal_name ?? id);
   terminal.say(`${name}, ${account.tenant_name}, is managed by:`);
-  if (managedBy.length > 0) terminal.say(pairTable(managedBy));
+  if (managedBy.length > 0) terminal.say(pairTable(managedBy.slice(0, shownPairs)));
+  if (managedBy.length > shownPairs) terminal.say(`… ${count(managedBy.length)} in all (--json shows them)`);
   const without = whyNoLine(account, kept, named);
   if (!managedBy.some(({ via }) => via === 'line') && without !== undefined) terminal.say(`  ${without}`);
   terminal.say(`\n${number === 0 ? 'Manages no account.' : `Manages ${plural(number, 'account')}:`}`);

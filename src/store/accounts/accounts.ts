@@ -145,10 +145,20 @@ function describeRefusal(error: unknown): unknown {
   });
 }
 
+const slotsHint = 'entra-sync slots list shows those there are; entra-sync slots put makes';
+const itemsHint = 'entra-sync items list shows those there are; entra-sync items put makes';
+const usesHint = 'entra-sync items list and entra-sync assignments list show them.';
+
 /** Returns a hint of the contract with verbs where it names functions and views. */
 function forTerminal(hint: string): string {
   return hint
     .replace('directory.account_history', 'entra-sync history ACCOUNT --json')
     .replace('directory.managers shows these', 'entra-sync managers ACCOUNT shows these')
-    .replace('directory.removed_accounts shows', 'entra-sync changes --kind account.removed shows');
+    .replace('directory.removed_accounts shows', 'entra-sync changes --kind account.removed shows')
+    .replace('directory.slots lists those there are; put_slot makes', slotsHint)
+    .replace('directory.items lists those there are; put_item makes', itemsHint)
+    .replace(/directory\.items and directory\.assignments list them\.$/, usesHint)
+    .replace(/directory\.assignments lists where\.$/, 'entra-sync assignments list shows where.')
+    .replace(/^Take assignment_id from directory\.assignments\..*/, 'entra-sync assignments list shows the ids.')
+    .replace('Give a later end, or null.', 'Give a later end, or none.');
 }

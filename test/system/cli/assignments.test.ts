@@ -123,7 +123,7 @@ describe('slots and items', () => {
     expectOneLine(
       await cli('items', 'show', 'banner', 'corp', '--for', 'ann'),
       2,
-      /item corp of banner has no html -> /,
+      /item corp of banner has no html -> .* --html FILE \(--tenant TENANT or --all-tenants\)$/,
     );
     for (const place of [['--all-tenants'], ['--tenant', 'Contoso']])
       expect((await acting('items', 'drop', 'banner', 'card', ...place)).code).toBe(0);
@@ -134,7 +134,7 @@ describe('slots and items', () => {
     expectOneLine(
       await acting('slots', 'drop', 'banner', '--all-tenants'),
       2,
-      /the slot "banner" is used \(ES010\) -> Drop/,
+      /the slot "banner" is used \(ES010\) -> Drop its items and assignments first: entra-sync items list and entra-sync assignments list show them\.$/,
     );
     expectOneLine(
       await acting('slots', 'put', 'x', '--all-tenants', '--winners', '0'),
@@ -151,7 +151,7 @@ describe('assignments', () => {
     const toSales = ['Contoso', 'banner', 'spring', '--group', 'sales', '--priority', '5'];
     const seen = await cli('assignments', 'preview', ...toSales);
     expect(seen.stdout).toMatch(
-      /^The items of 1 account would change:\n\naccount +slot +before +after\nAnn Berg +banner +corp +-> +spring\n$/,
+      /^The items of 1 account would change:\n\naccount +user principal name +slot +before +after\nAnn Berg +ann@contoso\.example +banner +corp +-> +spring\n$/,
     );
     const dry = await acting('assignments', 'assign', ...toSales, '--dry-run');
     expect(dry.stdout).toBe(seen.stdout);
@@ -227,18 +227,80 @@ describe('assignments', () => {
   test('what is refused is one line, and changes nothing', async () => {
     const before = await counted('changes');
     const give = (...words: string[]) => acting('assignments', 'assign', 'Contoso', 'banner', ...words);
-    expectOneLine(await give('none', '--everyone'), 2, /the slot has no item "none" \(ES010\) -> directory\.items/);
+    expectOneLine(
+      await give('none', '--everyone'),
+      2,
+      /the slot has no item "none" \(ES010\) -> entra-sync items list shows /,
+    );
     expectOneLine(await give('corp'), 2, /no target was given -> give one of/);
-    expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /not one target was given -> /);
+    expectOneLine(await give('corp', '--everyone', '--group', 'Staff'), 2, /more than one target was given -> /);
     expectOneLine(await give('corp', '--group', 'Nowhere'), 2, /Nowhere/);
     expectOneLine(await give('corp', '--field', 'nothing', '--in', 'x'), 2, /there is no field "nothing" \(ES002\)/);
     expectOneLine(
       await give('corp', '--everyone', '--starts', '3d', '--ends', '2h'),
       2,
-      /ends_at is not after starts_at \(ES005\)/,
+      /ends_at is not after starts_at \(ES005\) -> Give a later end, or none\./,
+    );
+    expectOneLine(
+      await acting('assignments', 'unassign', world.tenant.tenantId),
+      2,
+      /there is no assignment [0-9a-f-]{36} \(ES004\) -> entra-sync assignments list shows the ids\.$/,
     );
     expectOneLine(await acting('assignments', 'unassign', 'x'), 2, /x is no assignment id -> /);
-    expectOneLine(await cli('assignments', 'explain', 'bo', 'none'), 2, /there is no slot "none" \(ES010\)/);
+    expectOneLine(
+      await cli('assignments', 'explain', 'bo', 'none'),
+      2,
+      /there is no slot "none" \(ES010\) -> entra-sync slots list shows those there are; entra-sync slots put makes one\.$/,
+    );
     expect(await counted('changes')).toBe(before);
+  });
+
+  test('each of the ways in which a target is not one target is told by name', async () => {
+    const give = (...words: string[]) => acting('assignments', 'assign', 'Contoso', 'banner', 'corp', ...words);
+    expectOneLine(await give('--everyone', '--group', 'Staff'), 2, /more than one target was given -> give one of/);
+    expectOneLine(await give('--field', 'country'), 2, /--field was given without --in -> add --in VALUE/);
+    expectOneLine(await give('--in', 'DE'), 2, /--in was given without --field -> add --field FIELD/);
+    expectOneLine(await give('--everyone', '--in', 'DE'), 2, /--in was given without --field -> /);
+    expectOneLine(
+      await give('--group', 'Nowhere'),
+      2,
+      /: no group is called Nowhere -> entra-sync find "Nowhere" shows the nearest$/,
+    );
+    expectOneLine(
+      await give('--everyone', '--priority', '10000000'),
+      2,
+      /a whole number from -9999999 to 9999999 is needed -> /,
+    );
+    expectOneLine(await cli('assignments', 'list', '--state', 'bogus'), 2, /'bogus' .*active, scheduled, ended/);
+    expectOneLine(
+      await cli('assignments', 'people', 'Contoso', 'banner', 'none'),
+      2,
+      /there is no item none of slot banner in Contoso -> entra-sync items list "Contoso" shows them$/,
+    );
+  });
+
+  test('a removed account gets nothing, and the line leads to why it is removed', async () => {
+    const cy = world.tenant.createUser({ displayName: 'Cy Dahl', userPrincipalName: 'cy@contoso.example' });
+    await world.cycle();
+    world.tenant.deleteUser(cy);
+    await world.cycle();
+    const says = /: Cy Dahl was removed .* ago and gets nothing -> entra-sync explain [0-9a-f-]{36} says why$/;
+    expectOneLine(await cli('assignments', 'explain', 'cy dahl', 'banner'), 2, says);
+    expectOneLine(await cli('assignments', 'preview', 'Contoso', 'banner', 'corp', '--account', 'cy dahl'), 2, says);
+  });
+
+  test('an assignment that is not in force yet, or no more, says so', async () => {
+    const give = (...words: string[]) =>
+      acting('assignments', 'assign', 'Contoso', 'banner', 'spring', '--everyone', '--priority', '3', ...words);
+    const later = ['--starts', '2100-01-01'];
+    const starts =
+      /No account (gets|would get) anything else before the start, 2100-01-01T00:00Z -> entra-sync assignments preview shows whose items change then\n$/;
+    expect((await give(...later, '--dry-run')).stdout).toMatch(starts);
+    const made = await give(...later);
+    expect(made.stdout).toMatch(starts);
+    const ended = await give('--ends', '2020-01-01');
+    expect(ended.stdout).toMatch(/\nNo account gets anything else: the end, 2020-01-01T00:00Z, has passed\.\n$/);
+    for (const { stdout } of [made, ended])
+      await acting('assignments', 'unassign', /made: (\S+)/.exec(stdout)?.[1] ?? '');
   });
 });

@@ -111,3 +111,20 @@ test('escape codes in a name or a typed word do not reach the terminal', async (
   }
   expect((await cli('find', 'no\u001b[2J')).stderr).not.toContain('\u001b');
 });
+
+test('of very many managers the first are shown, and their number', async () => {
+  const { tenant } = world;
+  for (let at = 10; at < 65; at += 1)
+    tenant.addMember(
+      ids.Chiefs ?? '',
+      tenant.createUser({ displayName: `Chief ${at}`, userPrincipalName: `chief${at}@contoso.example` }),
+    );
+  expect((await set('managers: true\nmanagedBy: [{ managers: Chiefs, people: Staff }]')).code).toBe(0);
+  await world.cycle();
+  const answer = await told('managers', 'ann');
+  expect(answer).toContain('Chief 40');
+  expect(answer).not.toContain('Chief 64');
+  const { length } = JSON.parse(await told('managers', 'ann', '--json')).managed_by;
+  expect(length).toBeGreaterThanOrEqual(55);
+  expect(answer).toContain(`\n… ${length} in all (--json shows them)\n`);
+});

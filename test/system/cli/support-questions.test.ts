@@ -108,8 +108,8 @@ test('whose items a rule would change, and that asking changes none', async () =
   expect(told).toEqual([
     ['The items of 1 account would change:'],
     [''],
-    ['account', 'slot', 'before', 'after'],
-    ['Bo Ek', 'banner', 'corp', '->', 'spring'],
+    ['account', 'user principal name', 'slot', 'before', 'after'],
+    ['Bo Ek', 'bo@contoso.example', 'banner', 'corp', '->', 'spring'],
     [''],
   ]);
   expect(await answerTo('assignments', 'preview', ...rule)).toEqual(told);
