@@ -40,14 +40,15 @@ as $$
       from (select * from entra_sync.accounts a where a.account_no = any(accounts) offset 0) a
      where a.tenant_id = tenant and a.removed_at is null
   ), held as materialized (
-    select a.account_no, f.field, case when f.field <> all(a.cleared) then a.profile -> f.field end as value
+    -- As text: 1 and 1.0 are equal as JSON, and are different words.
+    select a.account_no, f.field, case when f.field <> all(a.cleared) then (a.profile -> f.field)::text end as value
       from (select distinct w.field from word w) f
      cross join (select * from entra_sync.accounts a where a.account_no = any(accounts) offset 0) a
      where a.tenant_id = tenant and a.removed_at is null
   ), matched as materialized (
     -- Most accounts share their values, so each is taken apart once.
     select distinct h.field, h.value, w.place
-      from (select h.field, h.value, entra_sync.field_words(h.value) as words
+      from (select h.field, h.value, entra_sync.field_words(h.value::jsonb) as words
               from (select distinct h.field, h.value from held h where h.value is not null) h offset 0) h
      cross join lateral unnest(h.words) as v (word)
       join word w on w.field = h.field and w.word = v.word
