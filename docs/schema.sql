@@ -3948,16 +3948,19 @@ AS $function$
                       r.priority desc, r.seq))::integer as place
       from unnest(rules) r
   ), by_group as materialized (
+    -- Rows are looked up by number or id alone, and the tenant is compared afterwards. Where statistics take it for small, the server
+    -- would read all of the tenant for each id, or compare each of its accounts with each number.
     select g.group_no::integer, r.place
       from given r
      cross join lateral (
-       select g.group_no from entra_sync.groups g where g.group_id = r.group_id and g.tenant_id = tenant offset 0) g
+       select g.group_no, g.tenant_id from entra_sync.groups g where g.group_id = r.group_id offset 0) g
+     where g.tenant_id = tenant
   ), by_account as materialized (
     select a.account_no, r.place
       from given r
      cross join lateral (
-       select a.account_no from entra_sync.accounts a
-        where a.account_id = r.account_id and a.tenant_id = tenant offset 0) a
+       select a.account_no, a.tenant_id from entra_sync.accounts a where a.account_id = r.account_id offset 0) a
+     where a.tenant_id = tenant
   ), for_everyone as materialized (
     -- All accounts meet the same ones, so the first of each item stands for the others.
     select min(r.place) as place, r.slot_no, r.item_no, bool_or(r.is_exception) as is_exception
@@ -3966,24 +3969,26 @@ AS $function$
     select r.place, r.field, entra_sync.folded(v) as word
       from given r cross join lateral unnest(r.field_values) v where r.target = 'field'
   ), person as materialized (
-    select a.account_no from entra_sync.accounts a
-     where a.account_no = any(accounts) and a.tenant_id = tenant and a.removed_at is null
+    select a.account_no
+      from (select * from entra_sync.accounts a where a.account_no = any(accounts) offset 0) a
+     where a.tenant_id = tenant and a.removed_at is null
   ), held as materialized (
-    select a.account_no, f.field, case when f.field <> all(a.cleared) then a.profile -> f.field end as value
+    -- As text: 1 and 1.0 are equal as JSON, and are different words.
+    select a.account_no, f.field, case when f.field <> all(a.cleared) then (a.profile -> f.field)::text end as value
       from (select distinct w.field from word w) f
-     cross join entra_sync.accounts a
-     where a.account_no = any(accounts) and a.tenant_id = tenant and a.removed_at is null
+     cross join (select * from entra_sync.accounts a where a.account_no = any(accounts) offset 0) a
+     where a.tenant_id = tenant and a.removed_at is null
   ), matched as materialized (
     -- Most accounts share their values, so each is taken apart once.
     select distinct h.field, h.value, w.place
-      from (select h.field, h.value, entra_sync.field_words(h.value) as words
+      from (select h.field, h.value, entra_sync.field_words(h.value::jsonb) as words
               from (select distinct h.field, h.value from held h where h.value is not null) h offset 0) h
      cross join lateral unnest(h.words) as v (word)
       join word w on w.field = h.field and w.word = v.word
   ), reached as (
     select e.account_no, r.place
-      from entra_sync.effective_members e join by_group r on r.group_no = e.group_no
-     where e.account_no = any(accounts)
+      from (select * from entra_sync.effective_members e where e.account_no = any(accounts) offset 0) e
+      join by_group r on r.group_no = e.group_no
     union all
     select r.account_no, r.place from by_account r
     union all
