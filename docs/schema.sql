@@ -3948,8 +3948,8 @@ AS $function$
                       r.priority desc, r.seq))::integer as place
       from unnest(rules) r
   ), by_group as materialized (
-    -- Rows are looked up by number or id alone, and the tenant is compared afterwards. Where statistics take it for small, the server
-    -- would read all of the tenant for each id, or compare each of its accounts with each number.
+    -- Rows are looked up by number or id alone, and the tenant is compared afterwards. Where statistics take it for
+    -- small, the server would read all of the tenant for each id, or compare each of its accounts with each number.
     select g.group_no::integer, r.place
       from given r
      cross join lateral (
@@ -6442,15 +6442,17 @@ begin
     select e.account_no
       from unnest(rules) r
      cross join lateral (
-       select g.group_no from entra_sync.groups g where g.group_id = r.group_id and g.tenant_id = tenant offset 0) g
+       select g.group_no, g.tenant_id from entra_sync.groups g where g.group_id = r.group_id offset 0) g
      cross join lateral (
        select e.account_no from entra_sync.effective_members e where e.group_no = g.group_no offset 0) e
+     where g.tenant_id = tenant
     union
     select a.account_no
       from unnest(rules) r
      cross join lateral (
-       select a.account_no from entra_sync.accounts a
-        where a.account_id = r.account_id and a.tenant_id = tenant and a.removed_at is null offset 0) a
+       select a.account_no, a.tenant_id, a.removed_at from entra_sync.accounts a
+        where a.account_id = r.account_id offset 0) a
+     where a.tenant_id = tenant and a.removed_at is null
     union
     select a.account_no
       from (select r.field, array_agg(distinct entra_sync.folded(v)) as words

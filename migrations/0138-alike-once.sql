@@ -15,8 +15,8 @@ as $$
                       r.priority desc, r.seq))::integer as place
       from unnest(rules) r
   ), by_group as materialized (
-    -- Rows are looked up by number or id alone, and the tenant is compared afterwards. Where statistics take it for small, the server
-    -- would read all of the tenant for each id, or compare each of its accounts with each number.
+    -- Rows are looked up by number or id alone, and the tenant is compared afterwards. Where statistics take it for
+    -- small, the server would read all of the tenant for each id, or compare each of its accounts with each number.
     select g.group_no::integer, r.place
       from given r
      cross join lateral (
@@ -169,4 +169,41 @@ begin
     join turn t on t.seqs = s.seqs and t.ranks = s.ranks and t.alike = s.alike
     join entra_sync.accounts a on a.account_no = t.account_no
    where a.account_no = any(array(select t.account_no from turn t));
+end $$;
+
+-- Likewise: rows are looked up by id alone.
+create or replace function entra_sync.reached_by(tenant uuid, rules entra_sync.assignments[])
+returns integer[] language plpgsql stable
+set enable_nestloop = off set enable_seqscan = off set jit = off
+as $$
+begin
+  if exists (select from unnest(rules) r where r.target = 'everyone') then
+    return array(select a.account_no from entra_sync.accounts a where a.tenant_id = tenant and a.removed_at is null
+      order by 1);
+  end if;
+  return array(
+    select e.account_no
+      from unnest(rules) r
+     cross join lateral (
+       select g.group_no, g.tenant_id from entra_sync.groups g where g.group_id = r.group_id offset 0) g
+     cross join lateral (
+       select e.account_no from entra_sync.effective_members e where e.group_no = g.group_no offset 0) e
+     where g.tenant_id = tenant
+    union
+    select a.account_no
+      from unnest(rules) r
+     cross join lateral (
+       select a.account_no, a.tenant_id, a.removed_at from entra_sync.accounts a
+        where a.account_id = r.account_id offset 0) a
+     where a.tenant_id = tenant and a.removed_at is null
+    union
+    select a.account_no
+      from (select r.field, array_agg(distinct entra_sync.folded(v)) as words
+              from unnest(rules) r cross join lateral unnest(r.field_values) v where r.target = 'field'
+                group by r.field) f
+     cross join lateral (
+       select a.account_no from entra_sync.accounts a
+        where a.tenant_id = tenant and a.removed_at is null
+          and entra_sync.field_words((a.profile - a.cleared) -> f.field) && f.words offset 0) a
+    order by 1);
 end $$;
