@@ -3,11 +3,22 @@ import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { ExpectedError } from '../../errors.ts';
 import { listItems, listSlots } from '../../store/accounts/assignment-lists.ts';
-import { assigning, dropItem, dropSlot, type Moved, putItem, putSlot } from '../../store/accounts/assignments.ts';
+import {
+  assigning,
+  dropItem,
+  dropSlot,
+  heldItem,
+  heldSlot,
+  type Item,
+  putItem,
+  putSlot,
+  type Slot,
+} from '../../store/accounts/assignments.ts';
 import { applyDueAssignments, tenantsToAssign } from '../../store/accounts/due-assignments.ts';
 import type { Database, Transaction } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
+import { cut, plural } from '../format.ts';
 import { table } from '../layout.ts';
 import { sayMoved } from '../moved.ts';
 import { itemShowCommand } from './item-shown.ts';
@@ -44,18 +55,28 @@ export function slotsCommand(): Command {
     placed(
       verb(
         'put',
-        'Make or change a slot.',
-        ['slots put banner --all-tenants --winners 1', 'slots put links --tenant Contoso --winners 3 --dry-run'],
+        'Make or change a slot. Of one that is there, what is not given stays.',
+        ['slots put banner --all-tenants --winners 1', 'slots put banner --all-tenants --title "Banner" --dry-run'],
         { acts: true },
       ).argument('<slot>', 'a name of your choice, or that of a slot to change'),
     )
-      .requiredOption('--winners <n>', 'how many items of it one account gets, 1 to 100', winners)
+      .option('--winners <n>', 'how many items of it one account gets, 1 to 100; a new slot needs it', winners)
       .option('--title <title>', 'for people')
-      .action((slot: string, options: Place & { winners: number; title?: string }) =>
+      .option('--no-title', 'it has none')
+      .action((slot: string, options: Place & { winners?: number; title?: string | false }) =>
         runVerb(options, (run) =>
-          write(run, options, `slot ${slot}`, (on, tenantId, actor) =>
-            putSlot(on, { tenant_id: tenantId, slot, winners: options.winners, title: options.title ?? null }, actor),
-          ),
+          write(run, options, `slot ${slot}`, async (on, tenantId, actor) => {
+            const before = await heldSlot(on, tenantId, slot);
+            const { winners = before?.winners } = options;
+            if (winners === undefined) {
+              throw new ExpectedError('usage', `the slot ${slot} is new`, {
+                cure: 'give --winners N, how many items of it one account gets',
+              });
+            }
+            const after = { tenant_id: tenantId, slot, winners, title: given(options.title, before?.title) };
+            await putSlot(on, after, actor);
+            return { before, after };
+          }),
         ),
       ),
   );
@@ -66,7 +87,10 @@ export function slotsCommand(): Command {
       }).argument('<slot>', 'its name, as slots list shows it'),
     ).action((slot: string, options: Place) =>
       runVerb(options, (run) =>
-        write(run, options, `slot ${slot}`, (on, tenantId, actor) => dropSlot(on, tenantId, slot, actor), 'dropped'),
+        write(run, options, `slot ${slot}`, async (on, tenantId, actor) => {
+          await dropSlot(on, tenantId, slot, actor);
+          return {};
+        }),
       ),
     ),
   );
@@ -92,7 +116,7 @@ export function itemsCommand(): Command {
     placed(
       verb(
         'put',
-        'Make or change an item. A {{field}} of its html may stand in text and in attributes in quotes that show text or link, and {{#field}} … {{/field}} around what stands there only with a value.',
+        'Make or change an item. Of one that is there, what is not given stays. A {{field}} of its html may stand in text and in attributes in quotes that show text or link, and {{#field}} … {{/field}} around what stands there only with a value.',
         [
           'items put banner spring --all-tenants --title "Spring sale"',
           'items put banner spring --tenant Contoso --html spring.html --dry-run',
@@ -103,13 +127,19 @@ export function itemsCommand(): Command {
         .argument('<item>', "the product's own id of it, or that of an item to change"),
     )
       .option('--title <title>', 'for people')
+      .option('--no-title', 'it has none')
       .option('--html <file>', 'a file with its template')
-      .action((slot: string, item: string, options: Place & { title?: string; html?: string }) =>
+      .option('--no-html', 'it has none')
+      .action((slot: string, item: string, options: Place & { title?: string | false; html?: string | false }) =>
         runVerb(options, async (run) => {
-          const html = options.html === undefined ? null : await read(options.html);
-          return write(run, options, `item ${item} of ${slot}`, (on, tenantId, actor) =>
-            putItem(on, { tenant_id: tenantId, slot, item, title: options.title ?? null, html }, actor),
-          );
+          const html = typeof options.html === 'string' ? await read(options.html) : options.html;
+          return write(run, options, `item ${item} of ${slot}`, async (on, tenantId, actor) => {
+            const before = await heldItem(on, { tenantId, slot, item });
+            const names = { tenant_id: tenantId, slot, item };
+            const after = { ...names, title: given(options.title, before?.title), html: given(html, before?.html) };
+            await putItem(on, after, actor);
+            return { before, after };
+          });
         }),
       ),
   );
@@ -120,17 +150,19 @@ export function itemsCommand(): Command {
         .argument('<item>', 'its id, as items list shows it'),
     ).action((slot: string, item: string, options: Place) =>
       runVerb(options, (run) =>
-        write(
-          run,
-          options,
-          `item ${item} of ${slot}`,
-          (on, tenantId, actor) => dropItem(on, { tenantId, slot, item }, actor),
-          'dropped',
-        ),
+        write(run, options, `item ${item} of ${slot}`, async (on, tenantId, actor) => {
+          await dropItem(on, { tenantId, slot, item }, actor);
+          return {};
+        }),
       ),
     ),
   );
   return items;
+}
+
+/** What an option says: the value, null for `--no-…`, and without either what there was. */
+function given(option: string | false | undefined, before: string | null | undefined): string | null {
+  return option === undefined ? (before ?? null) : option || null;
 }
 
 function winners(text: string): number {
@@ -197,12 +229,14 @@ async function sayLists(run: Run, word: string | undefined, what: 'slots' | 'ite
     );
 }
 
+/** A slot or an item before a command and after it. */
+type Written = { before?: Slot | Item | undefined; after?: Slot | Item };
+
 async function write(
   run: Run,
   options: Place,
   what: string,
-  act: (on: Transaction, tenantId: string | null, actor: string) => Promise<void>,
-  done = 'stored',
+  act: (on: Transaction, tenantId: string | null, actor: string) => Promise<Written>,
 ): Promise<undefined> {
   const { terminal, actor } = run;
   const dryRun = options.dryRun === true;
@@ -213,22 +247,41 @@ async function write(
   }
   const { database } = await run.database();
   const tenant = options.tenant === undefined ? undefined : await findTenant(database, options.tenant);
-  const { moved } = await assigning(database, dryRun, (on) => act(on, tenant?.tenant_id ?? null, actor));
+  const { answer, moved } = await assigning(database, dryRun, (on) => act(on, tenant?.tenant_id ?? null, actor));
   if (!tenant && !dryRun) await followInTenants(database);
-  sayWritten(run, { what, done, tenant: tenant?.name ?? allTenants, dryRun, moved });
-  terminal.answer({ tenant_id: tenant?.tenant_id ?? null, dry_run: dryRun, changed: moved });
+  const outcome = outcomeOf(answer);
+  terminal.say(`${what}, ${tenant?.name ?? allTenants}: ${inWords(outcome, dryRun)}.`);
+  if (moved.length > 0) sayMoved(terminal, moved, dryRun);
+  else if (!tenant && outcome.changes.some((one) => one.startsWith('winners')))
+    terminal.say('What accounts get follows tenant by tenant, after this.');
+  terminal.answer({ tenant_id: tenant?.tenant_id ?? null, dry_run: dryRun, outcome: outcome.is, changed: moved });
+}
+
+type Outcome = { readonly is: 'made' | 'changed' | 'unchanged' | 'dropped'; readonly changes: readonly string[] };
+
+function outcomeOf({ before, after }: Written): Outcome {
+  if (!after) return { is: 'dropped', changes: [] };
+  if (!before) return { is: 'made', changes: [] };
+  const was = new Map(Object.entries(before));
+  const changes = Object.entries(after)
+    .filter(([key, value]) => was.get(key) !== value)
+    .map(([key, value]) => `${key} ${shown(key, was.get(key))} -> ${shown(key, value)}`);
+  return { is: changes.length > 0 ? 'changed' : 'unchanged', changes };
+}
+
+function shown(key: string, value: string | number | null | undefined): string {
+  if (value === null || value === undefined) return 'none';
+  if (typeof value === 'number') return String(value);
+  return key === 'html' ? `of ${plural(value.length, 'character')}` : `"${cut(value)}"`;
+}
+
+function inWords({ is, changes }: Outcome, dryRun: boolean): string {
+  if (is === 'unchanged') return 'there is nothing to change';
+  if (is === 'changed') return `${dryRun ? 'would change' : 'changed'}: ${changes.join(', ')}`;
+  return dryRun ? `would be ${is}` : is;
 }
 
 /** A tenant that another writer has is left to that writer, or to the worker. */
 async function followInTenants(database: Database): Promise<void> {
   for (const tenantId of await tenantsToAssign(database, true)) await applyDueAssignments(database, tenantId);
-}
-
-function sayWritten(
-  { terminal }: Run,
-  written: { what: string; done: string; tenant: string; dryRun: boolean; moved: Moved[] },
-): void {
-  const { what, done, tenant, dryRun, moved } = written;
-  terminal.say(`${what}, ${tenant}: ${dryRun ? `would be ${done}` : done}.`);
-  if (moved.length > 0) sayMoved(terminal, moved, dryRun);
 }

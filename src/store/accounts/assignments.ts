@@ -52,6 +52,35 @@ export async function putItem(on: Transaction, item: Item, actor: string): Promi
   await call(on, 'select directory.put_item(:tenant_id, :slot, :item, :title, :html, :actor)', { ...item, actor });
 }
 
+/** Returns the slot as it stands, undefined if there is none. No other writer changes it until the transaction ends. */
+export async function heldSlot(on: Transaction, tenantId: string | null, slot: string): Promise<Slot | undefined> {
+  return held<Slot>(on, tenantId, `tenant_id, slot, winners, title from entra_sync.slots where slot = :slot`, { slot });
+}
+
+/** Returns the item likewise. */
+export async function heldItem(
+  on: Transaction,
+  { tenantId, slot, item }: { tenantId: string | null; slot: string; item: string },
+): Promise<Item | undefined> {
+  const wanted = `tenant_id, slot, item, title, html from entra_sync.items where slot = :slot and item = :item`;
+  return held<Item>(on, tenantId, wanted, { slot, item });
+}
+
+async function held<Thing>(
+  on: Transaction,
+  tenantId: string | null,
+  wanted: string,
+  names: Record<string, string>,
+): Promise<Thing | undefined> {
+  // The tenant first, as each function of the contract does.
+  if (tenantId !== null) await call(on, 'select entra_sync.lock_tenant(:tenantId, false)', { tenantId });
+  const found = await call<Thing>(on, `select ${wanted} and tenant_id is not distinct from :tenantId for update`, {
+    ...names,
+    tenantId,
+  });
+  return found[0];
+}
+
 /** Drops a slot without items and assignments. */
 export async function dropSlot(on: Transaction, tenantId: string | null, slot: string, actor: string): Promise<void> {
   await call(on, 'select directory.drop_slot(:tenantId, :slot, :actor)', { tenantId, slot, actor });

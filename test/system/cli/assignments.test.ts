@@ -36,7 +36,7 @@ beforeAll(async () => {
 describe('slots and items', () => {
   test('a table of each, and nothing is stored by a dry run', async () => {
     expect((await acting('slots', 'put', 'links', '--tenant', 'Contoso', '--winners', '3', '--dry-run')).stdout).toBe(
-      'slot links, Contoso: would be stored.\n',
+      'slot links, Contoso: would be made.\n',
     );
     const { stdout } = await cli('slots', 'list');
     expect(stdout).toMatch(/^slot +of +winners +items +assignments +title\nbanner +all tenants +1 +2 +\d+ *\n$/);
@@ -89,7 +89,9 @@ describe('slots and items', () => {
       /a \{\{field\}\} of the html stands in the attribute src \(line 1\) \(ES005\) -> /,
     );
     await writeFile(file, '<img alt="{{displayName}}">');
-    expect((await acting(...put, file)).stdout).toBe('item spring of banner, all tenants: stored.\n');
+    expect((await acting(...put, file)).stdout).toBe(
+      'item spring of banner, all tenants: changed: html none -> of 27 characters.\n',
+    );
     expectOneLine(await acting(...put, join(file, 'none')), 2, /cannot be read/);
   });
 
