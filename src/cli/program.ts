@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package-files.ts';
 import { openTerminal, showError } from './terminal.ts';
-import { throwUsage } from './usage.ts';
+import { fitHelp, throwUsage } from './usage.ts';
 
 type Verbs = Readonly<Record<string, () => Promise<Command>>>;
 
@@ -102,6 +102,7 @@ export async function runProgram(given: readonly string[]): Promise<void> {
       if (!isNamed || name === named) program.addCommand((await load()).helpGroup(heading));
   }
   throwUsage(program);
+  fitHelp(program);
 
   // Let a signal that came during loading arrive before any work begins.
   await new Promise((resolve) => setImmediate(resolve));

@@ -1,5 +1,5 @@
 // Errors of the command line as expected errors, with the help as the cure.
-import type { Command, CommanderError } from 'commander';
+import { type Command, type CommanderError, Help } from 'commander';
 import { ExpectedError } from '../errors.ts';
 
 /** Makes commander throw instead of ending the process: `usage`, or its own error after --help or --version. */
@@ -14,6 +14,15 @@ export function throwUsage(command: Command): void {
     writeErr: (text) => process.stderr.write(text),
   });
   for (const one of command.commands) throwUsage(one);
+}
+
+/** Lets the help of a command and of those below it fit a terminal: it breaks narrow columns too, and lists verbs without `[options]`. */
+export function fitHelp(command: Command): void {
+  command.configureHelp({
+    minWidthToWrap: 20,
+    subcommandTerm: (one) => new Help().subcommandTerm(one).replace(' [options]', ''),
+  });
+  for (const one of command.commands) fitHelp(one);
 }
 
 function usageError(command: Command, error: CommanderError): ExpectedError {

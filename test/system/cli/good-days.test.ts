@@ -97,6 +97,15 @@ describe.concurrent('help', () => {
     expect(stdout.includes('--json')).toBe(!['demo', 'simulate', 'worker', 'psql'].includes(name));
   });
 
+  test('the list of verbs below another fits 80 columns', async () => {
+    for (const name of new Set(verbs.filter((verb) => verb.includes(' ')).map((verb) => verb.split(' ')[0] ?? ''))) {
+      const { stdout } = await runCli([name, '--help'], {});
+      const [list = ''] = stdout.split('\nExamples:');
+      expect(list, name).toMatch(/\nCommands:\n/);
+      expect(list.split('\n').filter((line) => line.length > 80)).toEqual([]);
+    }
+  });
+
   test('the help lists all verbs and all exit codes', async () => {
     const { code, stdout } = await runCli(['--help'], {});
     expect(code).toBe(0);
