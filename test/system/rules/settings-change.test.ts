@@ -222,10 +222,15 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   );
   expect(own?.document).toEqual({ scope: { groups: [group] } });
   expect((await cli('tenant', 'set', tenant.tenantId, scoped)).stdout).toContain('Nothing in');
-  const ambiguous = await cli('tenant', 'set', tenant.tenantId, await write('scope: { groups: [Twice, Nowhere] }\n'));
+  const ambiguous = await cli(
+    'tenant',
+    'set',
+    tenant.tenantId,
+    await write('scope:\n  groups:\n    - Twice\n    - Nowhere\n'),
+  );
   expect(ambiguous).toMatchObject({ code: 2 });
-  expect(ambiguous.stderr).toContain('2 groups are called "Twice"');
-  expect(ambiguous.stderr).toContain('no synced group is called "Nowhere"');
+  expect(ambiguous.stderr).toContain('line 3: scope.groups[0]: 2 groups are called "Twice"');
+  expect(ambiguous.stderr).toContain('line 4: scope.groups[1]: no synced group is called "Nowhere"');
   expect((await cli('tenant', 'set', tenant.tenantId, '--reset')).stdout).toContain('is in force');
   await world.cycle();
   expect(await accounts(world)).toHaveProperty('size', 5);
