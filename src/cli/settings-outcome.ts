@@ -1,7 +1,7 @@
 // The outcome of `settings apply` and `tenant set` in words.
 import type { GroupsPreview } from '../store/preview/groups.ts';
 import type { TenantPreview } from '../store/preview/settings.ts';
-import { describePhotos, describeRules } from '../words/settings-outcome.ts';
+import { describeHeld, describePhotos, describeRules } from '../words/settings-outcome.ts';
 import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 
@@ -36,7 +36,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
       `${plural(one.shelved, 'edit')} shelved: kept, and not in force while the directory owns the field`,
     one.unshelved > 0 && `${plural(one.unshelved, 'edit')} back in force`,
     one.leaving.out_of_scope > 0 &&
-      `${users(one.leaving.out_of_scope)} the scope:\n${table(
+      `${users(one.leaving.out_of_scope)} the scope, ${count(one.staying)} ${one.staying === 1 ? 'stays' : 'stay'}:\n${table(
         [{ title: 'condition' }, { title: 'accounts', right: true }],
         Object.entries(one.conditions).map(([name, left]) => [name, count(left)]),
       )}\n${table(
@@ -51,6 +51,7 @@ function describeOutcome(one: TenantPreview, name: string): string[] {
     ...describePhotos(one.photos),
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended`,
+    ...describeHeld(one).map((line) => `${line} -> entra-sync removals list`),
     one.pendingVersion !== null &&
       `no cycle has applied version ${one.pendingVersion} yet: the numbers include both versions`,
     one.missingGroups.length > 0 &&

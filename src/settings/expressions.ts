@@ -2,7 +2,7 @@
 import { didYouMean, pathProblem } from '../rules/graph-paths.ts';
 import { nearestName } from '../rules/graph-properties.ts';
 import { expressionForms } from './expression-schema.ts';
-import type { Mistake } from './lines.ts';
+import { type Mistake, placeText } from './lines.ts';
 
 const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
@@ -17,13 +17,13 @@ export function expressionProblems(written: unknown, path: readonly PropertyKey[
   const ofManager = managerProblems(written, path);
   if (ofManager) return ofManager;
   const problems = problemsOf(written, path, 1, budget);
-  return budget.parts < 0 ? [{ path, text: `${path.join('.')} has more than ${maxParts} parts` }] : problems;
+  return budget.parts < 0 ? [{ path, text: `${placeText(path)} has more than ${maxParts} parts` }] : problems;
 }
 
 // The value of a manager stands alone: the commit sets it, when the manager is known.
 function managerProblems(written: unknown, path: readonly PropertyKey[]): Mistake[] | undefined {
   if (!isRecord(written) || !Object.hasOwn(written, 'manager')) return undefined;
-  const place = path.join('.');
+  const place = placeText(path);
   const { manager, ...others } = written as Record<string, unknown>;
   const beside = Object.keys(others);
   if (beside.length > 0)
@@ -42,7 +42,7 @@ function problemsOf(
   depth: number,
   budget: { parts: number },
 ): Mistake[] {
-  const place = path.join('.');
+  const place = placeText(path);
   budget.parts -= 1;
   if (budget.parts < 0) return [];
   if (depth > deepest) return [{ path, text: `${place} is nested more than ${deepest} deep` }];

@@ -8,6 +8,13 @@ type Source = { readonly document: Document; readonly lines: LineCounter };
 
 const sources = new WeakMap<object, Source>();
 
+/** Returns a path as every message writes it: scope.where[1].in; "" for the file itself. */
+export function placeText(path: Mistake['path']): string {
+  return path
+    .map((part, depth) => (typeof part === 'number' ? `[${part}]` : `${depth > 0 ? '.' : ''}${String(part)}`))
+    .join('');
+}
+
 /** Remembers the file that `value` was parsed from. */
 export function rememberSource(value: unknown, source: Source): void {
   if (typeof value === 'object' && value !== null) sources.set(value, source);

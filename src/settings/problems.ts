@@ -6,7 +6,7 @@ import { lengthProblems, whereProblems } from './conditions.ts';
 import { expressionProblems } from './expressions.ts';
 import { mustBeWords } from './field-schema.ts';
 import { isWords, knownKeys } from './known-keys.ts';
-import type { Mistake } from './lines.ts';
+import { type Mistake, placeText } from './lines.ts';
 import { problemsOfManagers } from './managers.ts';
 import { type documentSchema, type installationSchema, type partialSchema, roleSettings } from './schema.ts';
 
@@ -18,7 +18,7 @@ export function checkShape(
   const ofTexts = textProblems(document, []);
   if (ofTexts.length > 0) return { problems: ofTexts };
   const scope = recordAt(document, 'scope');
-  const ofScope = [...whereProblems(scope.where), ...lengthProblems(scope)].map((text) => mistake(placeOf(text), text));
+  const ofScope = [...whereProblems(scope.where), ...lengthProblems(scope)];
   const ofFields = [...fieldProblems(document), ...ofScope];
   const checked = ofScope.length > 0 ? withoutConditions(document, scope) : document;
   const parsed = schema.safeParse(withoutExpressions(checked, ofFields.length > 0), { reportInput: true });
@@ -84,13 +84,6 @@ function mistake(path: Mistake['path'], text: string): Mistake {
   return { path, text };
 }
 
-// A problem of the scope begins with its place: scope.where[1].
-function placeOf(text: string): Mistake['path'] {
-  const [, key, index] = /^scope\.(\w+)(?:\[(\d+)\])?/.exec(text) ?? [];
-  if (key === undefined) return ['scope'];
-  return index === undefined ? ['scope', key] : ['scope', key, Number(index)];
-}
-
 function fieldProblems(document: unknown): Mistake[] {
   return Object.entries(recordAt(document, 'fields')).flatMap(([name, one]) => {
     // zod ignores this one key.
@@ -116,7 +109,7 @@ function withoutConditions(document: unknown, scope: Record<string, unknown>): u
 // Postgres accepts neither in jsonb, so a constant with one of them would fail every page.
 function textProblems(value: unknown, path: readonly PropertyKey[]): Mistake[] {
   if (typeof value === 'string') {
-    const place = path.join('.') || 'the file';
+    const place = placeText(path) || 'the file';
     if (value.includes('\0')) return [mistake(path, `${place} holds a NUL character`)];
     return value.isWellFormed() ? [] : [mistake(path, `${place} holds half a surrogate pair`)];
   }
@@ -134,13 +127,13 @@ function describeIssues(issues: readonly z.core.$ZodIssue[]): Mistake[] {
   const told = issues.filter(
     (issue) =>
       !(isBound(issue) && issue.origin === 'int') ||
-      !issues.some((other) => other !== issue && isBound(other) && other.path.join('.') === issue.path.join('.')),
+      !issues.some((other) => other !== issue && isBound(other) && placeText(other.path) === placeText(issue.path)),
   );
   return told.flatMap(describeIssue);
 }
 
 function describeIssue(issue: z.core.$ZodIssue): Mistake[] {
-  const place = issue.path.join('.');
+  const place = placeText(issue.path);
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => mistake([...issue.path, key], unknownKey(issue.path, key)));
   if (issue.code === 'invalid_union') return describeUnion(issue, place);
@@ -152,7 +145,7 @@ function unknownKey(path: readonly PropertyKey[], key: string): string {
     return `${key} is a setting for a single tenant: entra-sync tenant set TENANT FILE`;
   const known = knownKeys(path.map(String));
   const near = didYouMean(nearestName(key, known));
-  const where = path.length > 0 ? ` in ${path.join('.')}` : '';
+  const where = path.length > 0 ? ` in ${placeText(path)}` : '';
   return `there is no setting ${JSON.stringify(key)}${where}${near || ` (there are ${known.join(', ')})`}`;
 }
 
@@ -176,7 +169,7 @@ function textOf(issue: z.core.$ZodIssue, place: string): string {
     case 'custom':
       return place ? `${place}: ${issue.message}` : issue.message;
     case 'invalid_format':
-      // Reads on after the place: `allowRoles.0 is not a name`.
+      // Reads on after the place: `allowRoles[0] is not a name`.
       return issue.message.startsWith('is ') ? `${what} ${issue.message}` : `${what} is not written as it must be`;
     default:
       return `${what} is not valid`;
@@ -251,7 +244,7 @@ function describeUnion(issue: z.core.$ZodIssueInvalidUnion, place: string): Mist
   // For a list with invalid items, report the items.
   const items = issue.errors.find((branch) => branch.length > 0 && branch.every((one) => one.path.length > 0));
   if (items) return items.flatMap((one) => describeIssue({ ...one, path: [...issue.path, ...one.path] }));
-  const { must, words } = unions[place.replace(/\.\d+/g, '')] ?? { must: 'something else', words: {} };
+  const { must, words } = unions[place.replace(/\[\d+\]/g, '')] ?? { must: 'something else', words: {} };
   const near = typeof issue.input === 'string' ? nearestName(issue.input, Object.keys(words)) : undefined;
   return [mistake(issue.path, `${place} must be ${must}${didYouMean(near === undefined ? undefined : words[near])}`)];
 }

@@ -67,7 +67,7 @@ test.each<[object, string[]]>([
     where(...Array.from({ length: 101 }, () => ({ property: 'mail', exists: true }))),
     ['scope.where: there are 101 conditions, and at most 100 are possible'],
   ],
-  [{ domains: ['@contoso.com'] }, ['scope.domains.0 is not a domain: write it like contoso.com']],
+  [{ domains: ['@contoso.com'] }, ['scope.domains[0] is not a domain: write it like contoso.com']],
   [{ external: 'excluded' }, ['scope.external must be include or exclude, did you mean exclude?']],
   [{ agents: false }, ['scope.agents must be include or exclude']],
   [{ except: ['ann@contoso.com'] }, [expect.stringContaining('is not an object id')]],

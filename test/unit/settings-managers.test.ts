@@ -58,17 +58,17 @@ test.each<[object, unknown[]]>([
   ],
   [
     from({ first: [{ manager: 'displayName' }, 'jobTitle'] }),
-    ["fields.boss.from.first.0: the manager's value stands alone, as in from: { manager: displayName }"],
+    ["fields.boss.from.first[0]: the manager's value stands alone, as in from: { manager: displayName }"],
   ],
   [from('manager'), [expect.stringMatching(/^fields\.boss: manager cannot be synced by delta: /)]],
   [
     { managedBy: [{ managers: 'Chiefs', people: 'everyone' }] },
-    [expect.stringMatching(/^managedBy\.0\.managers is not an object id/)],
+    [expect.stringMatching(/^managedBy\[0\]\.managers is not an object id/)],
   ],
-  [{ managedBy: [{ managers: group }] }, ['managedBy.0.people must be everyone, or the object id of a group']],
+  [{ managedBy: [{ managers: group }] }, ['managedBy[0].people must be everyone, or the object id of a group']],
   [
     { managedBy: [{ managers: group, people: 'all' }] },
-    ['managedBy.0.people is neither everyone nor an object id: write the GUID that Entra shows for the group'],
+    ['managedBy[0].people is neither everyone nor an object id: write the GUID that Entra shows for the group'],
   ],
   [
     { managedBy: [{ manager: group, people: group }] },

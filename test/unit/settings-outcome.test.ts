@@ -14,6 +14,8 @@ const preview = (tenantId: string, shelved: number): TenantPreview => ({
   suspended: 0,
   resumed: 0,
   leaving: { out_of_scope: 0, disabled: 0 },
+  staying: 0,
+  guard: { why: null, waiting: 0 },
   pendingVersion: null,
   missingGroups: [],
   mayEnter: false,

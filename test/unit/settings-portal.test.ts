@@ -49,7 +49,7 @@ test.each<[object, string[]]>([
     'a.example;',
     '127.0.0.1',
     'Cdn.Example.com',
-  ].map((host): [object, string[]] => [{ previewImages: ['a.example', host] }, [`previewImages.1 ${noHost}`]]),
+  ].map((host): [object, string[]] => [{ previewImages: ['a.example', host] }, [`previewImages[1] ${noHost}`]]),
   [{ timeZone: 'Europe/Berlni' }, [`timeZone: ${noZone}`]],
   [{ timeZone: '+02:00' }, [`timeZone: ${noZone}`]],
   [{ timeZone: 'BST' }, [`timeZone: ${noZone}`]],

@@ -162,6 +162,41 @@ describe('durations', () => {
 });
 
 describe('an invalid settings file', () => {
+  test('a problem inside a list has the line of its own key or entry, and every message writes places alike', () => {
+    writeFileSync(
+      path,
+      [
+        'scope:',
+        '  userType: [Member, Gast]',
+        '  where:',
+        '    - property: department',
+        '      equals: IT',
+        '    - property: jobTitle',
+        '      matches: ""',
+        '    - property: mial',
+        '      exists: true',
+        '    - in: [a]',
+        '  domains:',
+        '    - contoso.com',
+        '    - "@contoso.com"',
+        'managedBy:',
+        '  - managers: 3b1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1',
+        '    peple: everyone',
+      ].join('\n'),
+    );
+    const { list } = errorOf(() => loadSettingsFile(path, [defaults]));
+    expect(list).toEqual([
+      'line 2: scope.userType[1] must be Member or Guest',
+      'line 5: there is no "equals" in scope.where[0] (there are in, notIn, matches, exists)',
+      'line 7: scope.where[1].matches must be a glob of 1 to 256 characters, such as *@contoso.com',
+      'line 8: scope.where[2]: a Graph user has no property "mial", did you mean mail?',
+      expect.stringMatching(/^line 10: scope\.where\[3\] must have a property/),
+      'line 13: scope.domains[1] is not a domain: write it like contoso.com',
+      'line 15: managedBy[0].people must be everyone, or the object id of a group',
+      'line 16: there is no setting "peple" in managedBy[0], did you mean people?',
+    ]);
+  });
+
   test('tells its problems in the order of the file, each with its line and in no words of the checker', () => {
     writeFileSync(
       path,
@@ -192,9 +227,9 @@ describe('an invalid settings file', () => {
     expect(list).toEqual([
       'line 3: removals.max must be at least 0',
       'line 4: removals.floor must be a whole number',
-      'line 5: scope.groups.0 is not an object id: write the GUID that Entra shows for the group',
-      'line 5: scope.groups.1 must be a text',
-      'line 11: fields.title.from.join.1: a Graph user has no property "jobTitel", did you mean jobTitle?',
+      'line 5: scope.groups[0] is not an object id: write the GUID that Entra shows for the group',
+      'line 5: scope.groups[1] must be a text',
+      'line 11: fields.title.from.join[1]: a Graph user has no property "jobTitel", did you mean jobTitle?',
       'line 12: fields.title.owner must be directory or user, did you mean user?',
       'line 13: fields.none has no from: say where it comes from, or "owner: user" when it is not in the directory',
       'line 14: there is no setting "intervall", did you mean interval?',
@@ -298,7 +333,7 @@ describe('an invalid settings file', () => {
     ['- a', 'the file must be a mapping'],
     ['interval: null', 'interval must be a text'],
     ['changes: null', 'changes must be a mapping'],
-    ['allowRoles: [1]', 'allowRoles.0 must be a text'],
+    ['allowRoles: [1]', 'allowRoles[0] must be a text'],
   ])('%s: %s', (yaml, message) => {
     expect(refusal(yaml)).toBe(`FILE: ${message}`);
   });

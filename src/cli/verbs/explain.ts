@@ -15,7 +15,7 @@ import { findTenant, listTenants, type TenantRow } from '../../store/tenants/ten
 import { accountTable, anyName, findPurged, type Picked, pickAccount } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { absenceText, accountLines, fieldTable, freshnessLines, groupLines, thenText } from '../explanation.ts';
-import { count, plural, when } from '../format.ts';
+import { count, cut, plural, when } from '../format.ts';
 import { table } from '../layout.ts';
 import { leftOutRemark, whyNotCopied } from '../left-out.ts';
 import { parseTime, timeHelp } from '../times.ts';
@@ -28,7 +28,7 @@ type ExplainOptions = VerbOptions & { tenant?: string; at?: string; ask?: boolea
 export function explainCommand(): Command {
   return verb(
     'explain',
-    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is set aside or not copied. Reads only the database, unless --ask is given.',
+    'Show why an account has its values, field by field, and how fresh they are, its last changes and its groups; or why there is no account, or why a group is set aside or not copied. Of a group that is copied it names the command that shows it. Reads only the database, unless --ask is given.',
     [
       'explain ann@contoso.com',
       'explain 0c1e4b9a-7d39-4e0f-9d53-9a54c2a5c9d1 --json',
@@ -37,7 +37,7 @@ export function explainCommand(): Command {
       'explain bob@contoso.com --ask      # reads Entra ID: the condition of the scope that keeps a user out, with its value',
     ],
   )
-    .argument('<account>', `${anyName}; a group that is set aside or not copied by its id`)
+    .argument('<account>', `${anyName}; a group by its name or id, one that is set aside or not copied by its id`)
     .option('--tenant <tenant>', 'id, name or reference of the tenant to look in; without it all tenants')
     .option('--at <time>', `show the account as it was: ${timeHelp}`, parseTime)
     .option('--ask', 'read the user from Entra ID, and change nothing')
@@ -61,11 +61,11 @@ async function explain(run: Run, word: string, options: ExplainOptions): Promise
     if (then) return explainThen(run, database, { display_name: null, ...then }, options.at);
   }
   if (picked) return explainPicked(run, database, picked);
-  const left = (await findGroups(database, tenant?.tenant_id ?? null, word)).filter(({ copied }) => !copied);
-  const absences = left.length > 0 ? [] : await findAbsences(database, tenant?.tenant_id ?? null, word);
-  if (options.at !== undefined && left.length + absences.length > 0)
+  const groups = await findGroups(database, tenant?.tenant_id ?? null, word);
+  const absences = groups.length > 0 ? [] : await findAbsences(database, tenant?.tenant_id ?? null, word);
+  if (options.at !== undefined && groups.length + absences.length > 0)
     run.terminal.note('--at shows accounts, purged ones by their account id. What is known now:');
-  if (left.length > 0) return explainLeftOut(run, database, left);
+  if (groups.length > 0) return explainGroups(run, database, groups);
   if (absences.length === 0)
     throw await neverSeen(run, database, word, tenant ? [tenant] : await listTenants(database));
   return explainAbsent(run, database, word, absences);
@@ -166,14 +166,24 @@ async function explainAbsent(
   for (const tenant of tenants) terminal.say(`\nHow fresh this is\n${linesTable(freshnessLines(tenant))}`);
 }
 
-async function explainLeftOut(run: Run, database: Database, left: readonly FoundGroup[]): Promise<undefined> {
+// A group has no fields to explain: why it is not copied, or where it is shown.
+async function explainGroups(run: Run, database: Database, found: readonly FoundGroup[]): Promise<undefined> {
   const { terminal } = run;
   const { defaults } = openBasics(run.environment);
   const groups = [];
-  for (const group of left) groups.push({ ...group, why: await whyNotCopied(database, defaults, group) });
-  terminal.answer({ verdict: 'not_copied', groups });
-  for (const { entra_object_id: id, tenant_name: name, why } of groups)
-    terminal.say(`${name}: the group ${id} is ${why}`);
+  for (const group of found)
+    groups.push({ ...group, why: group.copied ? null : await whyNotCopied(database, defaults, group) });
+  terminal.answer({ verdict: groups.some(({ copied }) => copied) ? 'group' : 'not_copied', groups });
+  for (const { entra_object_id: id, tenant_name: name, why, ...group } of groups) {
+    if (why !== null) terminal.say(`${name}: the group ${id} is ${why}`);
+    else terminal.say(`${name}: ${copiedText(group)} -> entra-sync history ${group.group_id}`);
+  }
+}
+
+function copiedText({ display_name: name, removed_at: removed }: Pick<FoundGroup, 'display_name' | 'removed_at'>) {
+  const which = cut(name ?? 'without a name');
+  if (removed !== null) return `${which} is a group that was removed ${when(removed)}, and no account. Its past`;
+  return `${which} is a group that is copied, and no account. Its members and its past`;
 }
 
 async function neverSeen(

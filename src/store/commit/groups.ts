@@ -102,7 +102,7 @@ const mendAssigned = `
 update entra_sync.tenants set assigned_winners = null where tenant_id = :tenant and assigned_at is not null`;
 
 /** The groups that the round would remove, for the guard. */
-const guardedGroups: Guarded = {
+export const guardedGroups: Guarded = {
   table: 'groups',
   key: 'group_no',
   publicKey: 'group_id',

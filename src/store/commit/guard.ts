@@ -57,13 +57,47 @@ export async function guardRemovals(
 }
 
 async function countRemovals(transaction: Transaction, bind: CommitBindings, guarded: Guarded): Promise<RemovalCounts> {
-  const [found] = await rows<Omit<RemovalCounts, 'before' | 'full'>>(transaction, countsOf(guarded), bind);
-  const some = found ?? { wanted: 0, held: 0, week: 0, weekRemoved: 0, seen: 0 };
-  const [live] = await rows<{ before: number }>(transaction, countBefore(guarded), {
-    ...bind,
-    enough: enoughBefore(some, bind.removals),
-  });
-  return { ...some, before: live?.before ?? 0, full: bind.full };
+  const [found] = await rows<Counted>(transaction, countsOf(guarded), bind);
+  return { ...(await withBefore(transaction, bind, guarded, found ?? none)), full: bind.full };
+}
+
+type Counted = Omit<RemovalCounts, 'before' | 'full'>;
+const none: Counted = { wanted: 0, held: 0, week: 0, weekRemoved: 0, seen: 0 };
+
+async function withBefore<Found extends Counted>(
+  transaction: Transaction,
+  bind: Pick<CommitBindings, 'tenant' | 'removals'>,
+  guarded: Guarded,
+  found: Found,
+): Promise<Found & { readonly before: number }> {
+  const enough = enoughBefore(found, bind.removals);
+  const [live] = await rows<{ before: number }>(transaction, countBefore(guarded), { ...bind, enough });
+  return { ...found, before: live?.before ?? 0 };
+}
+
+/** What the next round would remove or suspend, as far as the stored rows tell. */
+export type Foreseen = Pick<CommitBindings, 'tenant' | 'removals' | 'full'> & {
+  readonly objects: readonly { readonly id: string; readonly reason: string }[];
+};
+
+export type ForeseenVerdict = {
+  /** Why the guard would hold the removals; null: it would not. */
+  readonly why: string | null;
+  /** How many of the objects are held already. */
+  readonly waiting: number;
+};
+
+/** Returns what {@link guardRemovals} would decide of removals that no round has staged. Writes nothing. */
+export async function foreseeRemovals(
+  transaction: Transaction,
+  { tenant, removals, full, objects }: Foreseen,
+  guarded: Guarded,
+): Promise<ForeseenVerdict> {
+  if (objects.length === 0) return { why: null, waiting: 0 };
+  const bind = { tenant, removals, ids: objects.map(({ id }) => id), reasons: objects.map(({ reason }) => reason) };
+  const [found] = await rows<Counted & { waiting: number }>(transaction, foreseenCounts(guarded), bind);
+  const counts = await withBefore(transaction, bind, guarded, found ?? { ...none, waiting: 0 });
+  return { why: whyHeld({ ...counts, full }, removals), waiting: counts.waiting };
 }
 
 /** The condition on a held row `h` that the round saw its object unreadable, so it exists (rules 19, 22). */
@@ -126,17 +160,18 @@ export const removedInWeek = "x.purge_at is not null and x.removed_at > now() - 
 
 // Removals by cycles without approval. An object that this round proposes counts once, among the proposed. `offset 0`:
 // one look-up each, even without statistics of the stage.
-const inWeek = (guarded: Guarded) =>
+const inWeek = (guarded: Guarded, isProposed: string) =>
   guarded.inWeek
     .map(
       (way) => `
     select x.removed_at from entra_sync.${guarded.table} x
      where x.tenant_id = :tenant and x.state = 'managed' and not x.removal_approved and ${way}
-       and x.entra_object_id is not null
-       and not exists (select from entra_sync.stage_removals r
-                        where r.round_id = :round and r.object_id = x.entra_object_id offset 0)`,
+       and x.entra_object_id is not null and not ${isProposed}`,
     )
     .join(' union all ');
+
+const isStaged = `exists (select from entra_sync.stage_removals r
+  where r.round_id = :round and r.object_id = x.entra_object_id offset 0)`;
 
 // A retention below a week may have purged some already.
 const purgedInWeek = (guarded: Guarded) => `
@@ -146,17 +181,39 @@ const purgedInWeek = (guarded: Guarded) => `
        and c.tenant_id = :tenant and c.at > now() - interval '7 days'
        and c.kind = '${guarded.table === 'accounts' ? 'account' : 'group'}.purged') else 0 end`;
 
-const countsOf = (guarded: Guarded) => `
-with week as (
+const week = (guarded: Guarded, isProposed: string) => `
+week as (
   select count(*)::int as all_of_them, (count(*) filter (where w.removed_at is not null))::int as removed
-    from (${inWeek(guarded)}) w
+    from (${inWeek(guarded, isProposed)}) w
 ), purged as (
   select ${purgedInWeek(guarded)} as count
-)
+)`;
+
+const countsOf = (guarded: Guarded) => `
+with ${week(guarded, isStaged)}
 select (select count(*)::int from entra_sync.stage_removals where round_id = :round) as wanted,
        (select count(*)::int from entra_sync.held_removals h
          where h.tenant_id = :tenant and ${ofStream(guarded)}) as held,
        w.all_of_them + p.count as week, w.removed + p.count as "weekRemoved", (${guarded.seen}) as seen
+  from week w cross join purged p`;
+
+// The same numbers of objects that are given. A held one is not proposed again, but a removal and a suspension replace each
+// other. What was held for a setting, and would stay now, comes back.
+const foreseenCounts = (guarded: Guarded) => `
+with given as materialized (
+  select * from unnest(:ids::uuid[], :reasons::text[]) as g (object_id, reason)
+), held as materialized (
+  select h.object_id, g.object_id is not null as again from entra_sync.held_removals h
+    left join given g on g.object_id = h.object_id
+   where h.tenant_id = :tenant and ${ofStream(guarded)}
+     and case when g.object_id is null then h.reason not in ('out_of_scope', 'disabled', 'not_copied', 'suspended')
+              else (h.reason = 'suspended') = (g.reason = 'suspended') end
+), proposed as materialized (
+  select g.object_id from given g where not exists (select from held h where h.object_id = g.object_id)
+), ${week(guarded, 'exists (select from proposed r where r.object_id = x.entra_object_id)')}
+select (select count(*)::int from proposed) as wanted, (select count(*)::int from held) as held,
+       (select count(*)::int from held where again) as waiting,
+       w.all_of_them + p.count as week, w.removed + p.count as "weekRemoved", 1 as seen
   from week w cross join purged p`;
 
 // No further than needed: a round that removes few of many does not scan them all.

@@ -95,7 +95,8 @@ const notSeen = `entra_sync.accounts a
    and not ${stagedInRound('users', 'a.entra_object_id')}
    and not ${setAsideInRound('a.entra_object_id::text')}`;
 
-const guardedAccounts: Guarded = {
+/** The accounts that the round would remove or suspend, for the guard. */
+export const guardedAccounts: Guarded = {
   table: 'accounts',
   key: 'account_id',
   publicKey: 'account_id',

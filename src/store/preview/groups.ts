@@ -3,6 +3,8 @@ import { choosesGroups, globsWithoutGroup, isGroupId, type LeftOut, leftOutOf } 
 import { copiesFewer } from '../../settings/narrowing.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import { previewedGroups, settingsLastRead } from '../accounts/preview.ts';
+import { guardedGroups } from '../commit/groups.ts';
+import { type ForeseenVerdict, foreseeRemovals } from '../commit/guard.ts';
 import type { Transaction } from '../database/pool.ts';
 import type { TenantEffect } from '../settings/versions.ts';
 
@@ -11,6 +13,8 @@ export type GroupsPreview = {
   /** How many groups are copied and stay so, and how many are copied now and will not be. */
   readonly staying: number;
   readonly leaving: number;
+  /** What the guard would decide of those that leave, by the limits of the new settings (rule 10). */
+  readonly guard: ForeseenVerdict;
   /** The first thousand groups that leave, each with the setting that leaves it out. */
   readonly leavers: readonly LeavingGroup[];
   /** Groups that are not copied now, and that the settings name by object id. */
@@ -54,6 +58,11 @@ export async function previewGroups(
     const out = leftOutOf(after.groups, id, display_name);
     return out ? [{ group_id, display_name, why: describeLeftOut(out) }] : [];
   });
+  const leaving = new Set(leavers.map(({ group_id }) => group_id));
+  const objects = copied.flatMap(({ group_id, entra_object_id: id }) =>
+    leaving.has(group_id) ? [{ id, reason: 'not_copied' }] : [],
+  );
+  const removing = { tenant: tenantId, removals: after.removals, full: rounds.fullRound, objects };
   const others = stored.filter((group) => !group.copied);
   const named = others.filter(
     ({ entra_object_id: id }) => isNamed(after.groups.only, id) || isNamed(after.groups.always, id),
@@ -63,6 +72,7 @@ export async function previewGroups(
     groups: {
       staying: copied.length - leavers.length,
       leaving: leavers.length,
+      guard: await foreseeRemovals(transaction, removing, guardedGroups),
       leavers: leavers.slice(0, shownLeavers),
       coming: coming.length,
       unknown: narrows ? 0 : others.length - coming.length,

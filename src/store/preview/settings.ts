@@ -17,6 +17,8 @@ import { narrowedTo } from '../../settings/narrowing.ts';
 import type { Settings, SettingsDocument } from '../../settings/settings.ts';
 import { type PreviewedAccount, previewedAccounts, settingsLastRead } from '../accounts/preview.ts';
 import { scopeGaps } from '../commit/group-scope.ts';
+import { type ForeseenVerdict, foreseeRemovals } from '../commit/guard.ts';
+import { guardedAccounts } from '../commit/users.ts';
 import type { Database, Transaction } from '../database/pool.ts';
 import { countPhotos } from '../photos/state.ts';
 import { applySettings, type SettingsChange, type TenantEffect } from '../settings/versions.ts';
@@ -38,6 +40,10 @@ export type TenantPreview = {
   readonly suspended: number;
   readonly resumed: number;
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
+  /** Live managed accounts that do not leave. */
+  readonly staying: number;
+  /** What the guard would decide of those that leave or are suspended, by what is stored and the limits of the new settings (rule 10). */
+  readonly guard: ForeseenVerdict;
   /** How many accounts leave by each condition, under its name in the settings. */
   readonly conditions: Readonly<Record<string, number>>;
   /** The first thousand accounts that leave, each with the condition and the value that failed it. */
@@ -108,6 +114,7 @@ async function previewTenant(
   const fields = new Map<string, number>();
   const conditions = new Map<string, number>();
   const leavers: Leaver[] = [];
+  const going: { id: string; reason: string }[] = [];
   const unmatched = new Set<Condition>(known.scope.where.filter((condition) => 'matches' in condition));
   let stored = 0;
   for await (const page of previewedAccounts(transaction, { tenant: tenantId, batch, scopeGroups: groups })) {
@@ -118,13 +125,16 @@ async function previewTenant(
       if (outside) {
         count[outside.reason] += 1;
         conditions.set(outside.name, (conditions.get(outside.name) ?? 0) + 1);
-        const { account_id, display_name } = account;
+        const { account_id, display_name, entra_object_id: id } = account;
+        if (id !== null) going.push({ id, reason: outside.reason });
         if (leavers.length < shownLeavers)
           leavers.push({ account_id, display_name, why: `${outside.name}: ${outside.why}` });
         continue;
       }
       const enabled = userKeys(account.source).enabled || after.disabledAccounts === 'ignore';
       if (enabled !== account.enabled) count[enabled ? 'resumed' : 'suspended'] += 1;
+      if (!enabled && account.enabled && account.entra_object_id !== null)
+        going.push({ id: account.entra_object_id, reason: 'suspended' });
       const changed = changedFields(account, after).filter((field) => !unknown.has(field));
       if (changed.length > 0) count.profiles += 1;
       for (const field of changed) fields.set(field, (fields.get(field) ?? 0) + 1);
@@ -133,9 +143,11 @@ async function previewTenant(
   const { profiles, suspended, resumed, ...leaving } = count;
   const narrows = narrowedTo(read, after) !== undefined && read.fingerprints.users === fingerprint;
   const scopeChanged = !isDeepStrictEqual(read.scope, after.scope) || read.disabledAccounts !== after.disabledAccounts;
+  const full = fingerprint !== after.fingerprints.users && !narrows;
+  const removing = { tenant: tenantId, removals: after.removals, full, objects: going };
   return {
     tenantId,
-    fullRound: (fingerprint !== after.fingerprints.users && !narrows) || ofGroups.fullRound,
+    fullRound: full || ofGroups.fullRound,
     pendingVersion: fingerprint === before.fingerprints.users ? null : before.version,
     shelved,
     unshelved,
@@ -145,6 +157,8 @@ async function previewTenant(
     suspended,
     resumed,
     leaving,
+    staying: stored - leaving.out_of_scope - leaving.disabled,
+    guard: await foreseeRemovals(transaction, removing, guardedAccounts),
     conditions: Object.fromEntries([...conditions].sort(([, one], [, other]) => other - one)),
     leavers,
     unmatched:

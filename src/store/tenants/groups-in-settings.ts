@@ -3,7 +3,7 @@
 import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
 import { plural } from '../../rules/numbers.ts';
-import { keepLines } from '../../settings/lines.ts';
+import { inFileOrder, keepLines, type Mistake, placeText } from '../../settings/lines.ts';
 import { roleSettings } from '../../settings/schema.ts';
 import type { SettingsDocument } from '../../settings/settings.ts';
 import type { Database } from '../database/pool.ts';
@@ -12,7 +12,7 @@ import { groupsByName, openGroups } from './status.ts';
 // The settings that hold a list `groups`.
 const listing = ['scope', ...roleSettings] as const;
 
-type Named = { readonly place: string; readonly name: string };
+type Named = { readonly path: Mistake['path']; readonly name: string };
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -30,18 +30,18 @@ export async function withGroupIds(database: Database, tenantId: string, written
     tenantId,
     named.map(({ name }) => name),
   );
-  const problems = named.flatMap(({ place, name }) => {
+  const problems = named.flatMap(({ path, name }): Mistake[] => {
     const ids = found.filter((one) => one.name === name);
     if (ids.length === 1) return [];
-    return ids.length === 0
-      ? [`${place}: no synced group is called ${JSON.stringify(name)}`]
-      : [
-          `${place}: ${ids.length} groups are called ${JSON.stringify(name)}: ${ids.map((one) => one.entra_object_id).join(', ')}`,
-        ];
+    const what =
+      ids.length === 0
+        ? `no synced group is called ${JSON.stringify(name)}`
+        : `${ids.length} groups are called ${JSON.stringify(name)}: ${ids.map((one) => one.entra_object_id).join(', ')}`;
+    return [{ path, text: `${placeText(path)}: ${what}` }];
   });
   if (problems.length > 0) {
     throw new ExpectedError('settings_invalid', `${plural(problems.length, 'group')} cannot be found by name`, {
-      list: problems,
+      list: inFileOrder(written, problems),
       cure: 'write the object id that Entra shows for the group',
     });
   }
@@ -70,16 +70,18 @@ function namesIn(written: unknown): Named[] {
   const lists = listing.flatMap((place) => {
     const part = written[place];
     const groups: unknown[] = isRecord(part) && Array.isArray(part.groups) ? part.groups : [];
-    return groups.filter(isName).map((name) => ({ place: `${place}.groups`, name }));
+    return groups.flatMap((name, at) => (isName(name) ? [{ path: [place, 'groups', at], name }] : []));
   });
-  const managedBy = Array.isArray(written.managedBy) ? written.managedBy.filter(isRecord) : [];
-  return [
-    ...lists,
-    ...managedBy.flatMap(({ managers, people }, at) => [
-      ...(isName(managers) ? [{ place: `managedBy[${at}].managers`, name: managers }] : []),
-      ...(isName(people) && people !== 'everyone' ? [{ place: `managedBy[${at}].people`, name: people }] : []),
-    ]),
-  ];
+  const managedBy: unknown[] = Array.isArray(written.managedBy) ? written.managedBy : [];
+  const managing = managedBy.flatMap((one, at) => {
+    if (!isRecord(one)) return [];
+    const { managers, people } = one;
+    return [
+      ...(isName(managers) ? [{ path: ['managedBy', at, 'managers'], name: managers }] : []),
+      ...(isName(people) && people !== 'everyone' ? [{ path: ['managedBy', at, 'people'], name: people }] : []),
+    ];
+  });
+  return [...lists, ...managing];
 }
 
 /** Throws `settings_invalid` for a group that would give a role in the web to all people who join it. */

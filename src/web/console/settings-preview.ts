@@ -7,7 +7,7 @@ import type { Database } from '../../store/database/pool.ts';
 import { checkGiven } from '../../store/preview/given.ts';
 import { changeSettings, type Leaver, type TenantPreview } from '../../store/preview/settings.ts';
 import { type SettingsChange, SettingsChanged, settingsVersion } from '../../store/settings/versions.ts';
-import { describePhotos, describeRules, whenItActs } from '../../words/settings-outcome.ts';
+import { describeHeld, describePhotos, describeRules, whenItActs } from '../../words/settings-outcome.ts';
 import { type Html, html, nothing } from '../html.ts';
 import type { Done, Problem } from '../page.ts';
 import { type Column, listTable } from '../table.ts';
@@ -86,7 +86,8 @@ function linesOf(one: TenantPreview): string[] {
     one.shelved > 0 &&
       `${plural(one.shelved, 'edit')} shelved: kept, and not in force while the directory owns the field.`,
     one.unshelved > 0 && `${plural(one.unshelved, 'edit')} back in force.`,
-    left > 0 && `${people(left)} ${left === 1 ? 'leaves' : 'leave'} the scope.`,
+    left > 0 &&
+      `${people(left)} ${left === 1 ? 'leaves' : 'leave'} the scope, ${count(one.staying)} ${one.staying === 1 ? 'stays' : 'stay'}.`,
     one.leaving.disabled > 0 && `${plural(one.leaving.disabled, 'disabled account')} removed.`,
     one.suspended > 0 && `${plural(one.suspended, 'account')} suspended.`,
     one.resumed > 0 && `${plural(one.resumed, 'account')} no longer suspended.`,
@@ -101,6 +102,7 @@ function linesOf(one: TenantPreview): string[] {
     ),
     groups !== undefined && groups.leaving > 0 && `${plural(groups.leaving, 'group')} no longer copied.`,
     groups !== undefined && groups.coming > 0 && `${plural(groups.coming, 'group')} copied again.`,
+    ...describeHeld(one).map((line) => `${line.charAt(0).toUpperCase()}${line.slice(1)}.`),
     ...describePhotos(one.photos).map((line) => `${line}.`),
     one.pendingVersion !== null &&
       `No cycle has applied version ${one.pendingVersion} yet: the numbers include both versions.`,

@@ -75,7 +75,35 @@ describe('find', () => {
       "insert into entra_sync.set_aside (tenant_id, stream, object_key, reason) values (:tenantId, 'groups', :key, 'x')",
       { tenantId: world.tenant.tenantId, key: `${staff}/members` },
     );
-    expectOneLine(await cli('explain', staff), 2, /no user or account called/);
+    expect((await cli('explain', staff)).stdout).toMatch(/^Contoso: SG-All-Staff is a group that is copied/);
+  });
+
+  test('explain of a group that is copied, or was, says so, and names the command that shows it', async () => {
+    const [group] = await rows<{ group_id: string }>(
+      world.database,
+      'select group_id from entra_sync.groups where entra_object_id = :staff',
+      { staff },
+    );
+    const id = group?.group_id ?? '';
+    const told = `Contoso: SG-All-Staff is a group that is copied, and no account. Its members and its past -> entra-sync history ${id}\n`;
+    for (const word of ['SG-All-Staff', 'sg-all-staff', staff, id]) {
+      expect(await cli('explain', word)).toMatchObject({ code: 0, stdout: told });
+    }
+    expect((await cli('explain', 'SG-All-Staff', '--tenant', 'Contoso')).stdout).toBe(told);
+    expect(JSON.parse((await cli('explain', staff, '--json')).stdout)).toMatchObject({
+      verdict: 'group',
+      groups: [{ group_id: id, display_name: 'SG-All-Staff', tenant_name: 'Contoso', copied: true, why: null }],
+    });
+    const shown = await cli('history', id);
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toMatch(/membership\.added +member +Ann Bergström/);
+    const closed = world.tenant.createGroup({ displayName: 'Closed Club', securityEnabled: true });
+    await world.cycle();
+    world.tenant.deleteGroup(closed);
+    await world.cycle();
+    expect((await cli('explain', 'Closed Club')).stdout).toMatch(
+      /^Contoso: Closed Club is a group that was removed .*, and no account\. Its past -> entra-sync history [0-9a-f-]{36}\n$/,
+    );
   });
 
   test('nothing, no words, a tenant that is not there', async () => {

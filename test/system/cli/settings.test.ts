@@ -56,3 +56,49 @@ test('settings apply tells which fields change owner and editors and who gains t
   );
   expect(await apply('retention: 31d', '--dry-run')).not.toMatch(/owned by|may edit/);
 });
+
+test('a dry run says how many users stay, and that the next cycle would hold removals beyond the limits of the new settings', async ({
+  onTestFinished,
+}) => {
+  const world = await openWorld({ name: 'Contoso', users: 30, groups: 2, onEnd: onTestFinished });
+  for (const [n, { id }] of world.tenant.users().entries())
+    world.tenant.updateUser(id, { department: n < 3 ? 'IT' : 'Sales' });
+  await world.cycle();
+  const directory = await temporaryDirectory(onTestFinished);
+  const apply = async (where: string, removals: string, ...words: string[]) => {
+    const file = join(directory, 'settings.yaml');
+    await writeFile(file, `scope: { where: [${where}] }\nremovals: ${removals}\n`);
+    const { code, stdout, stderr } = await runCli(['settings', 'apply', file, ...words], { DATABASE_URL: world.url });
+    expect(code, stderr).toBe(0);
+    return stdout;
+  };
+  const everyone = '{ property: department, in: [Nonexisting] }';
+  const some = '{ property: department, notIn: [IT] }';
+  const limits = '{ max: 500, percent: 20, floor: 20 }';
+  const all = await apply(everyone, limits, '--dry-run');
+  expect(all).toContain('30 users leave the scope, 0 stay:');
+  const why = '30 of 30 in one round are more than 20 %';
+  expect(all.split('\n')).toContain(
+    `the next cycle would hold the removals of these users until a person decides: ${why} -> entra-sync removals list`,
+  );
+  expect(all).toMatch(
+    /the narrower scope with the next cycle, which is no full one, but for the removals that it would hold\.$/m,
+  );
+  const { tenants } = JSON.parse(await apply(everyone, limits, '--dry-run', '--json'));
+  expect(tenants).toMatchObject([{ staying: 0, guard: { why, waiting: 0 } }]);
+  const few = await apply(some, limits, '--dry-run');
+  expect(few).toContain('3 users leave the scope, 27 stay:');
+  expect(few).not.toContain('would hold');
+  expect(few).toMatch(/the narrower scope with the next cycle, which is no full one\.$/m);
+  // The limits of the settings that are applied count, not those in force.
+  expect(await apply(some, '{ max: 2, percent: 20, floor: 20 }', '--dry-run')).toContain(
+    'would hold the removals of these users until a person decides: 3 in one round are more than 2 ->',
+  );
+  expect(await apply(everyone, limits)).toContain(
+    `would hold the removals of these users until a person decides: ${why}`,
+  );
+  expect((await world.cycle()).streams.users).toMatchObject({ held: 30, removed: 0 });
+  expect(await apply(`${everyone}, ${some}`, limits, '--dry-run')).toContain(
+    '30 of the removals of these users are held already -> entra-sync removals list',
+  );
+});

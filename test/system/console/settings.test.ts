@@ -103,7 +103,9 @@ test('the people who leave are counted and named as the dry run of tenant set do
   const change = { tenantId: scene.tenantId, document, actor: 'Ann' };
   const dry = await changeSettings(web.store.database, loadDefaults(), change, { dryRun: true });
   expect(dry.tenants[0]?.leaving.out_of_scope).toBe(1);
-  expect(looked.text).toContain('1 person leaves the scope');
+  expect(looked.text).toContain(`1 person leaves the scope, ${dry.tenants[0]?.staying} stay.`);
+  const nothing = await send(operator, 'scope', { 'scope.where': '- { property: department, in: [Nonexisting] }' });
+  expect(nothing.text).toContain('The next cycle would hold the removals of these users until a person decides: ');
   expect(looked.text).toContain(`>${one?.name}<`);
   expect(await version()).toBe(was);
   const apply = () => send(operator, 'scope', { ...form, version: String(was), act: 'apply', seen: seenIn(looked) });

@@ -68,6 +68,10 @@ const hybrid: SettingsDocument = {
   },
 };
 
+const limits = { max: 500, percent: 20, floor: 20 };
+const only = (department: string) => [{ property: 'department', in: [department] }];
+const none = { users: 0, groups: 0, waiting: 0 };
+
 const changes: Record<string, SettingsDocument> = {
   'a field goes to the directory': { fields: { jobTitle: { owner: 'directory' } } },
   'everything goes to the directory': { sourceOfTruth: 'directory' },
@@ -194,6 +198,56 @@ test('rule 20: a shelved value comes back with its owner, and the change rows re
   expect(settings.map((row) => row.actor)).toEqual(['test', 'test']);
 });
 
+test('rule 10: the preview says what the next cycle holds, in the words and by the numbers of that cycle', async () => {
+  const world = await openWorld({ users: 30, groups: 4, onEnd: onTestFinished });
+  const { database, tenant } = world;
+  const ids = tenant.users().map(({ id }) => id);
+  for (const [n, id] of ids.entries())
+    tenant.updateUser(id, { department: n < 6 ? 'IT' : 'Sales', accountEnabled: n !== 29 });
+  await setSettings(database, { disabledAccounts: 'ignore' });
+  await world.cycle();
+  const cases: [string, SettingsDocument, Partial<typeof none>][] = [
+    ['within the limits', { scope: { except: ids.slice(0, 2) }, removals: limits }, none],
+    ['seven days', { scope: { except: ids.slice(0, 6) }, removals: { ...limits, max: 2, percent: 100 } }, { users: 4 }],
+    ['a held one is not counted twice', { scope: { except: ids.slice(0, 7) }, removals: limits }, { waiting: 4 }],
+    ['those that come back', { scope: { except: ids.slice(0, 2) }, removals: limits }, none],
+    ['no removal at all', { scope: { except: ids.slice(0, 3) }, removals: { ...limits, max: 0 } }, { users: 1 }],
+    [
+      'below the floor',
+      { scope: { where: only('IT') }, removals: { ...limits, floor: 100 } },
+      { users: 24, waiting: 1 },
+    ],
+    ['all of them', { scope: { where: only('Nonexisting') }, removals: limits }, { waiting: 25, users: 3 }],
+    [
+      'suspended',
+      { scope: { where: [] }, disabledAccounts: 'suspend', removals: { ...limits, max: 0 } },
+      { users: 1, waiting: 1 },
+    ],
+    ['groups', { groups: { except: ['*'] }, removals: { ...limits, floor: 1 } }, { groups: 4, waiting: 2 }],
+  ];
+  for (const [name, document, expected] of cases) {
+    const open = async () =>
+      rows<{ list_id: string; why: string; stream: string }>(
+        database,
+        'select list_id, why, stream from entra_sync.removal_lists order by list_id',
+      );
+    const before = (await open()).map((one) => one.list_id);
+    const live = [...(await accounts(world)).values()].filter((one) => one.removed_reason === null).length;
+    const [told] = (await change(world, document, true)).tenants;
+    expect(await open(), 'a dry run holds nothing').toHaveLength(before.length);
+    await change(world, document, false);
+    const { streams } = await world.cycle();
+    const added = (await open()).filter((one) => !before.includes(one.list_id));
+    const whyOf = (stream: string) => added.find((one) => one.stream === stream)?.why ?? null;
+    expect({ name, users: told?.guard.why, groups: told?.groups?.guard.why ?? null }).toEqual({
+      ...{ name, users: whyOf('users'), groups: whyOf('groups') },
+    });
+    const held = { users: streams.users.held, groups: streams.groups.held, waiting: told?.guard.waiting };
+    expect({ name, ...held }).toEqual({ name, ...none, ...expected });
+    expect(told?.staying, name).toBe(live - (told?.leaving.out_of_scope ?? 0));
+  }
+});
+
 test("a tenant's own settings lie over the installation's, are previewed and taken back, and groups go by name", async () => {
   const world = await openWorld({ users: 5 });
   const { tenant, database } = world;
@@ -222,10 +276,15 @@ test("a tenant's own settings lie over the installation's, are previewed and tak
   );
   expect(own?.document).toEqual({ scope: { groups: [group] } });
   expect((await cli('tenant', 'set', tenant.tenantId, scoped)).stdout).toContain('Nothing in');
-  const ambiguous = await cli('tenant', 'set', tenant.tenantId, await write('scope: { groups: [Twice, Nowhere] }\n'));
+  const ambiguous = await cli(
+    'tenant',
+    'set',
+    tenant.tenantId,
+    await write('scope:\n  groups:\n    - Twice\n    - Nowhere\n'),
+  );
   expect(ambiguous).toMatchObject({ code: 2 });
-  expect(ambiguous.stderr).toContain('2 groups are called "Twice"');
-  expect(ambiguous.stderr).toContain('no synced group is called "Nowhere"');
+  expect(ambiguous.stderr).toContain('line 3: scope.groups[0]: 2 groups are called "Twice"');
+  expect(ambiguous.stderr).toContain('line 4: scope.groups[1]: no synced group is called "Nowhere"');
   expect((await cli('tenant', 'set', tenant.tenantId, '--reset')).stdout).toContain('is in force');
   await world.cycle();
   expect(await accounts(world)).toHaveProperty('size', 5);
