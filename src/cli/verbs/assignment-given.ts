@@ -7,6 +7,7 @@ import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
 import { plural } from '../format.ts';
 import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
 import { sayMoved } from '../moved.ts';
+import { reachOf } from '../reach.ts';
 import { toMinute } from '../times.ts';
 
 type Acting = VerbOptions & { dryRun?: true };
@@ -68,13 +69,22 @@ async function give(run: Run, place: Place, options: Acting & TargetOptions): Pr
   const { tenant, given } = await givenOf(run, database, place, options);
   const { answer, moved } = await assigning(database, dryRun, (on) => assign(on, given, actor));
   const ids = dryRun ? [] : answer;
-  terminal.answer({ tenant_id: tenant.tenant_id, dry_run: dryRun, assignment_ids: ids, changed: moved });
+  const reach = await reachOf(database, given, options);
+  terminal.answer({
+    tenant_id: tenant.tenant_id,
+    dry_run: dryRun,
+    assignment_ids: ids,
+    ...reach.answer,
+    changed: moved,
+  });
   if (ids.length > 0)
     terminal.say(
       `${plural(ids.length, 'assignment')} made: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`,
     );
   if (moved.length > 0) sayMoved(terminal, moved, dryRun);
   else terminal.say(`No account ${dryRun ? 'would get' : 'gets'} anything else${whyNotNow(options)}`);
+  if (reach.why !== undefined)
+    terminal.say(`It ${dryRun ? 'would reach no account' : 'reaches no account now'}: ${reach.why}`);
 }
 
 /** Returns why an assignment of these times gives nothing now; a full stop where it is in force. */
@@ -90,6 +100,8 @@ async function preview(run: Run, place: Place, options: TargetOptions): Promise<
   const { database } = await run.database();
   const { tenant, given } = await givenOf(run, database, place, options);
   const moved = await previewAssignment(database, given);
-  terminal.answer({ tenant_id: tenant.tenant_id, changed: moved });
+  const reach = await reachOf(database, given, options);
+  terminal.answer({ tenant_id: tenant.tenant_id, ...reach.answer, changed: moved });
   sayMoved(terminal, moved, true);
+  if (reach.why !== undefined) terminal.say(`It would reach no account: ${reach.why}`);
 }

@@ -1,0 +1,87 @@
+// `assignments assign`, `preview`, `change` and `explain`: what they say of a rule that is given.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../../src/store/database/pool.ts';
+import { runCli } from '../../support/cli.ts';
+import { setSettings } from '../../support/settings.ts';
+import { openWorld, type World } from '../../support/system.ts';
+
+let world: World;
+
+const cli = (...words: string[]) => runCli(words, { DATABASE_URL: world.url, COLUMNS: '200' });
+const acting = (...words: string[]) => cli(...words, '--actor', 'Eve');
+const given = ['Contoso', 'banner', 'xmas'];
+const give = (...words: string[]) => acting('assignments', 'assign', ...given, ...words);
+const preview = (...words: string[]) => cli('assignments', 'preview', ...given, ...words);
+const parsed = ({ stdout }: { stdout: string }) => JSON.parse(stdout);
+const madeOf = ({ stdout }: { stdout: string }) => /made: ([0-9a-f-]{36})/.exec(stdout)?.[1] ?? '';
+const stored = () => rows<object>(world.database, 'select * from directory.assignments order by assignment_id');
+
+beforeAll(async () => {
+  world = await openWorld({ users: 0, groups: 0, name: 'Contoso', onEnd: (() => {}) as never });
+  const { tenant } = world;
+  await setSettings(world.database, { firstLoad: 'delta', sourceOfTruth: 'hybrid' });
+  for (let n = 1; n <= 21; n += 1)
+    tenant.createUser({
+      displayName: `Zoe ${n}`,
+      userPrincipalName: `zoe${n}@contoso.example`,
+      country: n <= 12 ? 'Deutschland' : n === 13 ? 'SCHWEIZ' : 'Schweiz',
+      businessPhones: n <= 3 ? ['+1 555', `+1 ${n}`] : [],
+    });
+  tenant.createUser({ displayName: 'Ann Berg', userPrincipalName: 'ann@contoso.example', country: 'Österreich' });
+  tenant.createGroup({ displayName: 'Nothing yet', securityEnabled: true });
+  await world.cycle();
+  for (const words of [
+    ['slots', 'put', 'banner', '--all-tenants', '--winners', '1'],
+    ['items', 'put', 'banner', 'xmas', '--all-tenants'],
+    ['edit', 'ann@contoso.example', 'pronouns=she/her'],
+  ])
+    expect(await acting(...words), words.join(' ')).toMatchObject({ code: 0 });
+});
+
+describe('a rule that reaches no account', () => {
+  test('says so with the most frequent values of its field, and is made', async () => {
+    const target = ['--field', 'country', '--in', 'DE', 'AT'];
+    const values = 'Deutschland (12), Schweiz (9), Österreich (1)';
+    const would = `No account would get anything else.\nIt would reach no account: none has one of these values of country. The most frequent there: ${values}\n`;
+    expect((await preview(...target)).stdout).toBe(would);
+    expect((await give(...target, '--dry-run')).stdout).toBe(would);
+    expect(parsed(await preview(...target, '--json'))).toMatchObject({
+      reaches: 0,
+      frequent_values: [{ value: 'Deutschland', accounts: 12 }, { accounts: 9 }, { value: 'Österreich', accounts: 1 }],
+    });
+    const made = await give(...target);
+    expect(made.stdout.split('\n').slice(1).join('\n')).toBe(
+      `No account gets anything else.\nIt reaches no account now: none has one of these values of country. The most frequent there: ${values}\n`,
+    );
+    expect(await stored()).toMatchObject([{ assignment_id: madeOf(made), state: 'active' }]);
+    await acting('assignments', 'unassign', madeOf(made));
+  });
+
+  test('no value of a private field is told, and five of a public one', async () => {
+    const hidden = ['--field', 'pronouns', '--in', 'they/them'];
+    expect((await preview(...hidden)).stdout).toMatch(
+      /It would reach no account: none has this value of pronouns, whose values are private\n$/,
+    );
+    const told = parsed(await give(...hidden, '--dry-run', '--json'));
+    expect(told).toMatchObject({ reaches: 0 });
+    expect(JSON.stringify(told)).not.toContain('she/her');
+    expect(parsed(await preview('--field', 'displayName', '--in', 'Bo', '--json')).frequent_values).toHaveLength(5);
+    expect(parsed(await preview('--field', 'businessPhones', '--in', '+1', '--json')).frequent_values).toContainEqual({
+      value: '+1 555',
+      accounts: 3,
+    });
+    expect((await preview('--field', 'linkedIn', '--in', 'x')).stdout).toMatch(
+      /no account: none has a value of linkedIn\n$/,
+    );
+  });
+
+  test('a group without members is told, and a rule that reaches some says nothing', async () => {
+    expect((await give('--group', 'Nothing yet', '--dry-run')).stdout).toMatch(
+      /It would reach no account: the group Nothing yet has no members\n$/,
+    );
+    expect(parsed(await give('--group', 'Nothing yet', '--dry-run', '--json'))).toMatchObject({ reaches: 0 });
+    const some = ['--field', 'country', '--in', 'schweiz'];
+    expect((await preview(...some)).stdout).not.toContain('no account');
+    expect(parsed(await preview(...some, '--json'))).toMatchObject({ reaches: 9 });
+  });
+});
