@@ -1,6 +1,6 @@
 // `assignments assign` and `assignments preview`: an item for a target, and whose items change by it.
 import type { Command } from 'commander';
-import { assign, assigning, previewAssignment } from '../../store/accounts/assignments.ts';
+import { assign, assigning, type Moved, previewAssignment } from '../../store/accounts/assignments.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { type Run, runVerb, type VerbOptions, verb } from '../command.ts';
@@ -8,6 +8,7 @@ import { plural } from '../format.ts';
 import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
 import { sayMoved } from '../moved.ts';
 import { reachOf } from '../reach.ts';
+import type { Terminal } from '../terminal.ts';
 import { toMinute } from '../times.ts';
 
 type Acting = VerbOptions & { dryRun?: true };
@@ -67,32 +68,34 @@ async function give(run: Run, place: Place, options: Acting & TargetOptions): Pr
   const dryRun = options.dryRun === true;
   const { database } = await run.database();
   const { tenant, given } = await givenOf(run, database, place, options);
-  const { answer, moved } = await assigning(database, dryRun, (on) => assign(on, given, actor));
+  const later = startAhead(options);
+  // Before it is made: a preview of the same again would find no change.
+  const then = later && (await previewAssignment(database, given));
+  const { answer, moved: now } = await assigning(database, dryRun, (on) => assign(on, given, actor));
   const ids = dryRun ? [] : answer;
+  const moved = dryRun && then ? then : now;
   const reach = await reachOf(database, given, options);
   terminal.answer({
     tenant_id: tenant.tenant_id,
     dry_run: dryRun,
     assignment_ids: ids,
     ...reach.answer,
+    as_of: (dryRun && later) || null,
     changed: moved,
   });
   if (ids.length > 0)
     terminal.say(
       `${plural(ids.length, 'assignment')} made: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`,
     );
-  if (moved.length > 0) sayMoved(terminal, moved, dryRun);
-  else terminal.say(`No account ${dryRun ? 'would get' : 'gets'} anything else${whyNotNow(options)}`);
+  if (dryRun) sayWouldMove(terminal, moved, options);
+  else if (later && moved.length === 0)
+    terminal.say(
+      `No account gets anything else before the start, ${toMinute(later)}, when the items of ${plural(then?.length ?? 0, 'account')} would change.`,
+    );
+  else if (moved.length === 0) terminal.say(`No account gets anything else${passedEnd(options)}.`);
+  else sayMoved(terminal, moved, false);
   if (reach.why !== undefined)
     terminal.say(`It ${dryRun ? 'would reach no account' : 'reaches no account now'}: ${reach.why}`);
-}
-
-/** Returns why an assignment of these times gives nothing now; a full stop where it is in force. */
-function whyNotNow({ starts, ends }: TargetOptions): string {
-  if (ends !== undefined && Date.parse(ends) <= Date.now())
-    return `: the end, ${toMinute(new Date(ends))}, has passed.`;
-  if (starts === undefined || Date.parse(starts) <= Date.now()) return '.';
-  return ` before the start, ${toMinute(new Date(starts))} -> entra-sync assignments preview shows whose items change then`;
 }
 
 async function preview(run: Run, place: Place, options: TargetOptions): Promise<undefined> {
@@ -101,7 +104,31 @@ async function preview(run: Run, place: Place, options: TargetOptions): Promise<
   const { tenant, given } = await givenOf(run, database, place, options);
   const moved = await previewAssignment(database, given);
   const reach = await reachOf(database, given, options);
-  terminal.answer({ tenant_id: tenant.tenant_id, ...reach.answer, changed: moved });
-  sayMoved(terminal, moved, true);
+  terminal.answer({
+    tenant_id: tenant.tenant_id,
+    ...reach.answer,
+    as_of: startAhead(options) ?? null,
+    changed: moved,
+  });
+  sayWouldMove(terminal, moved, options);
   if (reach.why !== undefined) terminal.say(`It would reach no account: ${reach.why}`);
+}
+
+/** Shows what an assignment that is not made would change, as of its start. */
+function sayWouldMove(terminal: Terminal, moved: readonly Moved[], options: TargetOptions): void {
+  const later = startAhead(options);
+  if (later) sayMoved(terminal, moved, true, ` as of its start, ${toMinute(later)}`);
+  else sayMoved(terminal, moved, true, moved.length === 0 ? passedEnd(options) : '');
+}
+
+/** Returns the start if it is still to come. */
+function startAhead({ starts }: TargetOptions): Date | undefined {
+  return starts !== undefined && Date.parse(starts) > Date.now() ? new Date(starts) : undefined;
+}
+
+/** Returns the reason why an assignment gives nothing any more; nothing where its end is still to come. */
+function passedEnd({ ends }: TargetOptions): string {
+  return ends !== undefined && Date.parse(ends) <= Date.now()
+    ? `: the end, ${toMinute(new Date(ends))}, has passed`
+    : '';
 }

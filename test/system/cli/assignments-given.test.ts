@@ -1,7 +1,7 @@
 // `assignments assign`, `preview`, `change` and `explain`: what they say of a rule that is given.
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../../src/store/database/pool.ts';
-import { runCli } from '../../support/cli.ts';
+import { expectOneLine, runCli } from '../../support/cli.ts';
 import { setSettings } from '../../support/settings.ts';
 import { openWorld, type World } from '../../support/system.ts';
 
@@ -83,5 +83,34 @@ describe('a rule that reaches no account', () => {
     const some = ['--field', 'country', '--in', 'schweiz'];
     expect((await preview(...some)).stdout).not.toContain('no account');
     expect(parsed(await preview(...some, '--json'))).toMatchObject({ reaches: 9 });
+  });
+});
+
+describe('times', () => {
+  test('the dry run of a rule that starts later is as of its start, as its preview', async () => {
+    const later = ['--account', 'ann@contoso.example', '--starts', '2100-01-01'];
+    const says =
+      /^The items of 1 account would change as of its start, 2100-01-01T00:00Z:\n[\s\S]*Ann Berg .*nothing +-> +xmas\n$/;
+    const dry = await give(...later, '--dry-run');
+    expect(dry.stdout).toMatch(says);
+    expect((await preview(...later)).stdout).toBe(dry.stdout);
+    const { changed, as_of } = parsed(await give(...later, '--dry-run', '--json'));
+    expect({ changed, as_of }).toMatchObject({
+      changed: [{ display_name: 'Ann Berg' }],
+      as_of: '2100-01-01T00:00:00.000Z',
+    });
+    expect(await stored()).toEqual([]);
+    expect((await give('--field', 'country', '--in', 'DE', '--starts', '2100-01-01', '--dry-run')).stdout).toMatch(
+      /^No account would get anything else as of its start, 2100-01-01T00:00Z\.\nIt would reach no account: /,
+    );
+    expectOneLine(await give(...later, '--ends', '2099-01-01', '--dry-run'), 2, /ends_at is not after starts_at/);
+    const made = await give(...later);
+    expect(made.stdout).toMatch(
+      /\nNo account gets anything else before the start, 2100-01-01T00:00Z, when the items of 1 account would change\.\n$/,
+    );
+    await acting('assignments', 'unassign', madeOf(made));
+    expect((await give('--everyone', '--ends', '2020-01-01', '--dry-run')).stdout).toBe(
+      'No account would get anything else: the end, 2020-01-01T00:00Z, has passed.\n',
+    );
   });
 });
