@@ -1,5 +1,6 @@
 // `assignments assign` and `assignments preview`: an item for a target, and whose items change by it.
 import type { Command } from 'commander';
+import { findSame } from '../../store/accounts/assignment-reach.ts';
 import { assign, assigning, type Moved, previewAssignment } from '../../store/accounts/assignments.ts';
 import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
@@ -71,18 +72,24 @@ async function give(run: Run, place: Place, options: Acting & TargetOptions): Pr
   const later = startAhead(options);
   // Before it is made: a preview of the same again would find no change.
   const then = later && (await previewAssignment(database, given));
-  const { answer, moved: now } = await assigning(database, dryRun, (on) => assign(on, given, actor));
-  const ids = dryRun ? [] : answer;
+  const { answer, moved: now } = await assigning(database, dryRun, async (on) => {
+    const made = await assign(on, given, actor);
+    return { made, same: await findSame(on, given, made) };
+  });
+  const { same } = answer;
+  const ids = dryRun ? [] : answer.made;
   const moved = dryRun && then ? then : now;
   const reach = await reachOf(database, given, options);
   terminal.answer({
     tenant_id: tenant.tenant_id,
     dry_run: dryRun,
     assignment_ids: ids,
+    same,
     ...reach.answer,
     as_of: (dryRun && later) || null,
     changed: moved,
   });
+  noteSame(terminal, same);
   if (ids.length > 0)
     terminal.say(
       `${plural(ids.length, 'assignment')} made: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`,
@@ -103,15 +110,27 @@ async function preview(run: Run, place: Place, options: TargetOptions): Promise<
   const { database } = await run.database();
   const { tenant, given } = await givenOf(run, database, place, options);
   const moved = await previewAssignment(database, given);
+  const same = await findSame(database, given);
   const reach = await reachOf(database, given, options);
   terminal.answer({
     tenant_id: tenant.tenant_id,
+    same,
     ...reach.answer,
     as_of: startAhead(options) ?? null,
     changed: moved,
   });
+  noteSame(terminal, same);
   sayWouldMove(terminal, moved, options);
   if (reach.why !== undefined) terminal.say(`It would reach no account: ${reach.why}`);
+}
+
+/** Notes assignments that do the same, which stay. */
+function noteSame(terminal: Terminal, same: readonly string[]): void {
+  const [first] = same;
+  if (first === undefined) return;
+  terminal.note(
+    `The same is assigned already: ${same.slice(0, 3).join(', ')}${same.length > 3 ? ' …' : ''} -> entra-sync assignments unassign ${first} takes ${same.length === 1 ? 'it' : 'one'} back`,
+  );
 }
 
 /** Shows what an assignment that is not made would change, as of its start. */

@@ -1,5 +1,5 @@
-// What an assignment reaches that is given, whatever its times say.
-import { type Database, rows } from '../database/pool.ts';
+// What an assignment that is given reaches, whatever its times say, and which others are the same.
+import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { call } from './accounts.ts';
 import { bound, type Given } from './assignments.ts';
 
@@ -41,4 +41,31 @@ export async function frequentValues(
       order by accounts desc, value limit 5`,
     { tenantId, field },
   );
+}
+
+/** The values of a field target as they are compared: without case, order and repeats. */
+const wordsOf = (alias: string) =>
+  `(select array_agg(distinct entra_sync.folded(v)) from unnest(${alias}.field_values) v)`;
+
+/** Returns the ids of stored assignments with the item, target and options of this one, the oldest first; not those of `made`. */
+export async function findSame(
+  on: Database | Transaction,
+  given: Given,
+  made: readonly string[] = [],
+): Promise<string[]> {
+  const found = await call<{ id: string }>(
+    on,
+    `select r.assignment_id as id
+       from unnest(entra_sync.rules_given(:tenantId, :slot, :item, :target::jsonb, :options::jsonb, '')) g
+       join entra_sync.assignments r
+         on r.tenant_id = g.tenant_id and r.slot = g.slot and r.item = g.item and r.target = g.target
+        and coalesce(r.account_id, r.group_id, r.tenant_id) = coalesce(g.account_id, g.group_id, g.tenant_id)
+        and r.is_exception = g.is_exception and r.priority = g.priority
+        and r.starts_at is not distinct from g.starts_at and r.ends_at is not distinct from g.ends_at
+        and r.field is not distinct from g.field and ${wordsOf('r')} is not distinct from ${wordsOf('g')}
+      where r.assignment_id <> all(:made::uuid[])
+      order by r.seq`,
+    { ...bound(given), made: [...made] },
+  );
+  return found.map(({ id }) => id);
 }

@@ -114,3 +114,32 @@ describe('times', () => {
     );
   });
 });
+
+describe('the same twice', () => {
+  test('is made, and a note names the first one and the way to take it back', async () => {
+    const target = ['--field', 'country', '--in', 'Schweiz', 'Deutschland', '--priority', '3'];
+    const first = await give(...target);
+    expect(first.stderr).not.toContain('assigned already');
+    const id = madeOf(first);
+    const note = `\nThe same is assigned already: ${id} -> entra-sync assignments unassign ${id} takes it back\n`;
+    expect(`\n${(await give(...target, '--dry-run')).stderr}`).toContain(note);
+    const second = await give('--field', 'country', '--in', 'deutschland', 'SCHWEIZ', '--priority', '3');
+    expect(`\n${second.stderr}`).toContain(note);
+    expect(second.code).toBe(0);
+    expect(madeOf(second)).not.toBe('');
+    for (const other of [
+      ['--priority', '4'],
+      ['--except', '--priority', '3'],
+      ['--priority', '3', '--ends', '2100-01-01'],
+    ])
+      expect((await preview(...target.slice(0, 5), ...other)).stderr).not.toContain('assigned already');
+    const twice = await give(...target, '--json');
+    expect(parsed(twice)).toMatchObject({ same: [id, madeOf(second)] });
+    expect(twice.stderr).toMatch(/already: \S{36}, \S{36} -> entra-sync assignments unassign \S{36} takes one back\n/);
+    await acting('assignments', 'unassign', id, madeOf(second), ...parsed(twice).assignment_ids);
+    const ann = ['--account', 'ann@contoso.example'];
+    const one = madeOf(await give(...ann));
+    expect(parsed(await give(...ann, 'zoe1@contoso.example', '--dry-run', '--json'))).toMatchObject({ same: [one] });
+    await acting('assignments', 'unassign', one);
+  });
+});
