@@ -113,6 +113,25 @@ describe('times', () => {
       'No account would get anything else: the end, 2020-01-01T00:00Z, has passed.\n',
     );
   });
+
+  test('a change that says two things of one time is refused, and changes nothing', async () => {
+    const id = madeOf(await give('--account', 'ann@contoso.example', '--starts', '2100-01-01'));
+    const before = await stored();
+    const change = (...words: string[]) => acting('assignments', 'change', id, ...words);
+    expectOneLine(
+      await change('--no-start', '--starts', '1d'),
+      2,
+      /--starts and --no-start exclude each other -> give one of them$/,
+    );
+    expectOneLine(
+      await change('--ends', '1d', '--priority', '2', '--no-end'),
+      2,
+      /--ends and --no-end exclude each other -> give one of them$/,
+    );
+    expect(await stored()).toEqual(before);
+    expect((await change('--no-start', '--ends', '1d')).code).toBe(0);
+    await acting('assignments', 'unassign', id);
+  });
 });
 
 describe('the same twice', () => {
