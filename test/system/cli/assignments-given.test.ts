@@ -162,3 +162,13 @@ describe('the same twice', () => {
     await acting('assignments', 'unassign', one);
   });
 });
+
+describe('names and ids', () => {
+  test('of more accounts than are listed the rest is counted', async () => {
+    const { code, stdout, stderr } = await give('--account', 'zoe');
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/21 accounts match zoe -> /);
+    expect(stdout.match(/^account +Zoe /gm)).toHaveLength(20);
+    expect(stdout).toMatch(/\n… and 1 more\n$/);
+  });
+});
