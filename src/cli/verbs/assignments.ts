@@ -219,10 +219,11 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
         { title: 'priority', right: true },
         { title: 'outcome' },
         { title: 'why' },
+        { title: 'assignment', whole: true },
       ],
       found.map((one) => {
         const of = known.find((other) => other.assignment_id === one.assignment_id);
-        return [one.item, of ? targetText(of) : one.target, one.priority, one.outcome, one.why];
+        return [one.item, of ? targetText(of) : one.target, one.priority, one.outcome, one.why, one.assignment_id];
       }),
     ),
   );

@@ -171,4 +171,17 @@ describe('names and ids', () => {
     expect(stdout.match(/^account +Zoe /gm)).toHaveLength(20);
     expect(stdout).toMatch(/\n… and 1 more\n$/);
   });
+
+  test('explain names each assignment by its whole id, on a narrow terminal too', async () => {
+    const id = madeOf(await give('--account', 'ann@contoso.example'));
+    const { stdout } = await cli('assignments', 'explain', 'ann', 'banner');
+    expect(stdout).toMatch(
+      new RegExp(`item +to +priority +outcome +why +assignment\nxmas +Ann Berg +.* +wins .* of 1 +${id}\n$`),
+    );
+    for (const COLUMNS of ['80', '40'])
+      expect(
+        (await runCli(['assignments', 'explain', 'ann', 'banner'], { DATABASE_URL: world.url, COLUMNS })).stdout,
+      ).toContain(id);
+    await acting('assignments', 'unassign', id);
+  });
 });

@@ -163,7 +163,7 @@ describe('assignments', () => {
       { display_name: 'Ann Berg', before: { banner: ['corp'] }, after: { banner: ['spring'] } },
     ]);
     expect((await cli('assignments', 'explain', 'ann berg', 'banner')).stdout).toMatch(
-      /spring +group Sales +5 +wins +it is number 1 of 1\ncorp +everyone +0 +beaten +the slot has 1 winner/,
+      /spring +group Sales +5 +wins +it is number 1 of 1 +[0-9a-f-]{36}\ncorp +everyone +0 +beaten +the slot has 1 winner/,
     );
     await acting(
       'assignments',
