@@ -3,7 +3,7 @@ import { ExpectedError } from '../errors.ts';
 import { commandWord } from '../rules/shell.ts';
 import { type Found, findByWords } from '../store/accounts/find.ts';
 import type { Database } from '../store/database/pool.ts';
-import { plural } from './format.ts';
+import { count, plural } from './format.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -40,15 +40,13 @@ export async function pickByWords(
     return picked;
   }
   terminal.say(foundTable(candidates.slice(0, most)));
+  const atLeast = found.length < read ? '' : 'at least ';
+  if (candidates.length > most) terminal.say(`\n… and ${atLeast}${count(candidates.length - most)} more`);
   const tenants = new Set(candidates.map((one) => one.tenant_id)).size;
-  throw new ExpectedError(
-    'unknown_name',
-    `${found.length < read ? '' : 'at least '}${plural(candidates.length, picked.kind)} match ${words}`,
-    {
-      cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or name the tenant' : ''}: entra-sync find ${commandWord(words)}`,
-      list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
-    },
-  );
+  throw new ExpectedError('unknown_name', `${atLeast}${plural(candidates.length, picked.kind)} match ${words}`, {
+    cure: `name one by its id or address, or write more of the name${tenants > 1 ? ', or name the tenant' : ''}: entra-sync find ${commandWord(words)}`,
+    list: terminal.json ? candidates.slice(0, most).map((one) => one.account_id ?? one.group_id ?? '') : [],
+  });
 }
 
 /** The most lines that `find` shows. */

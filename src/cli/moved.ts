@@ -6,14 +6,14 @@ import type { Terminal } from './terminal.ts';
 
 const shownAccounts = 20;
 
-/** Shows the first accounts, and how many there are. */
-export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: boolean): void {
+/** Shows the first accounts, and how many there are. `asOf`: the words for a time that is not now. */
+export function sayMoved(terminal: Terminal, moved: readonly Moved[], dryRun: boolean, asOf = ''): void {
   const verb = dryRun ? 'would change' : 'changed';
   if (moved.length === 0) {
-    terminal.say(dryRun ? 'No account would get anything else.' : 'No account gets anything else.');
+    terminal.say(`No account ${dryRun ? 'would get' : 'gets'} anything else${asOf}.`);
     return;
   }
-  terminal.say(`The items of ${plural(moved.length, 'account')} ${verb}:\n`);
+  terminal.say(`The items of ${plural(moved.length, 'account')} ${verb}${asOf}:\n`);
   terminal.say(
     table(
       [

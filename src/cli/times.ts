@@ -30,6 +30,9 @@ const isDay = (day: string) => new Date(`${day}T00:00Z`).toISOString().startsWit
 /** Returns a time of {@link timeOf} without fractions of a second, for people. */
 export const toSecond = (time: string): string => time.replace(/\.\d{3}Z$/, 'Z');
 
+/** Returns a time to the minute, for people. */
+export const toMinute = (time: Date): string => `${time.toISOString().slice(0, 16)}Z`;
+
 /** Returns the milliseconds of a span such as `90d`, for an option. */
 export function parseSpan(text: string): number {
   const ms = durationMs(text.trim());

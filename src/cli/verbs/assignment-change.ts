@@ -40,6 +40,7 @@ async function change(run: Run, id: string, options: Change): Promise<undefined>
     ...optionsOf(options),
   };
   requireAssignmentId(id);
+  requireOneWord(options);
   if (Object.keys(wanted).length === 0) {
     throw new ExpectedError('usage', 'nothing to change was given', {
       cure: 'give --priority, --starts, --ends, --no-start or --no-end',
@@ -50,6 +51,14 @@ async function change(run: Run, id: string, options: Change): Promise<undefined>
   terminal.answer({ dry_run: dryRun, assignment_id: id, changed: moved });
   terminal.say(`The assignment ${dryRun ? 'would be changed' : 'is changed'}.`);
   sayMoved(terminal, moved, dryRun);
+}
+
+/** Throws `usage` for a time that is both given and taken away. */
+function requireOneWord({ start, starts, end, ends }: Change): void {
+  const pair =
+    start === false && starts !== undefined ? 'start' : end === false && ends !== undefined ? 'end' : undefined;
+  if (pair === undefined) return;
+  throw new ExpectedError('usage', `--${pair}s and --no-${pair} exclude each other`, { cure: 'give one of them' });
 }
 
 /** Throws `usage` for what is no id. */

@@ -4,25 +4,18 @@ import { ExpectedError } from '../../errors.ts';
 import { asGuid } from '../../rules/decode.ts';
 import { commandWord } from '../../rules/shell.ts';
 import { type ListedAssignment, listAssignments } from '../../store/accounts/assignment-lists.ts';
-import {
-  assign,
-  assigning,
-  explainAssignment,
-  moveAssignments,
-  previewAssignment,
-  unassign,
-} from '../../store/accounts/assignments.ts';
+import { assigning, explainAssignment, moveAssignments, unassign } from '../../store/accounts/assignments.ts';
 import { findGroups } from '../../store/accounts/history.ts';
-import type { Database } from '../../store/database/pool.ts';
 import { findTenant } from '../../store/tenants/tenants.ts';
 import { anyName, pickAccount, requireLive } from '../accounts.ts';
 import { type Run, runVerb, type VerbOptions, verb, verbGroup } from '../command.ts';
 import { cut, plural } from '../format.ts';
-import { optionsOf, type TargetOptions, targetOf, withTarget } from '../given-target.ts';
 import { pickGroup } from '../groups.ts';
 import { table } from '../layout.ts';
 import { sayMoved } from '../moved.ts';
+import { toMinute } from '../times.ts';
 import { changeCommand, requireAssignmentId } from './assignment-change.ts';
+import { assignCommand, previewCommand } from './assignment-given.ts';
 import { peopleCommand } from './assignment-people.ts';
 
 type Acting = VerbOptions & { dryRun?: true };
@@ -58,41 +51,8 @@ export function assignmentsCommand(): Command {
         runVerb(options, (run) => list(run, word, options.state)),
       ),
   );
-  assignments.addCommand(
-    withTarget(
-      verb(
-        'assign',
-        'Give an item to a target, and show whose items change by it.',
-        [
-          'assignments assign Contoso banner spring --group Sales --starts 2026-12-01 --ends 2027-01-01',
-          'assignments assign Contoso banner spring --everyone --dry-run',
-          'assignments assign Contoso banner spring --field country --in DE AT --priority 10',
-          'assignments assign Contoso banner spring --account ann@contoso.com --except',
-        ],
-        { acts: true },
-      )
-        .argument('<tenant>', 'id, name or reference')
-        .argument('<slot>', 'its name, as slots list shows it')
-        .argument('<item>', 'its id, as items list shows it'),
-    )
-      .option('--dry-run', 'change nothing')
-      .action((tenant: string, slot: string, item: string, options: Acting & TargetOptions) =>
-        runVerb(options, (run) => give(run, { tenant, slot, item }, options)),
-      ),
-  );
-  assignments.addCommand(
-    withTarget(
-      verb('preview', 'Show whose items an assignment would change, as of its start. Nothing is written.', [
-        'assignments preview Contoso banner spring --group Sales',
-        'assignments preview Contoso banner spring --everyone --priority 10 --json',
-      ])
-        .argument('<tenant>', 'id, name or reference')
-        .argument('<slot>', 'its name, as slots list shows it')
-        .argument('<item>', 'its id, as items list shows it'),
-    ).action((tenant: string, slot: string, item: string, options: VerbOptions & TargetOptions) =>
-      runVerb(options, (run) => preview(run, { tenant, slot, item }, options)),
-    ),
-  );
+  assignments.addCommand(assignCommand());
+  assignments.addCommand(previewCommand());
   assignments.addCommand(
     verb(
       'unassign',
@@ -198,49 +158,6 @@ function stateText({ state, starts_at: starts, ends_at: ends }: ListedAssignment
   return state === 'active' && ends ? `active, until ${toMinute(ends)}` : state;
 }
 
-type Place = { tenant: string; slot: string; item: string };
-
-async function givenOf(run: Run, database: Database, { tenant: word, slot, item }: Place, options: TargetOptions) {
-  const tenant = await findTenant(database, word);
-  const target = await targetOf(run.terminal, database, tenant.tenant_id, options);
-  return { tenant, given: { tenantId: tenant.tenant_id, slot, item, target, options: optionsOf(options) } };
-}
-
-async function give(run: Run, place: Place, options: Acting & TargetOptions): Promise<undefined> {
-  const { terminal, actor } = run;
-  const dryRun = options.dryRun === true;
-  const { database } = await run.database();
-  const { tenant, given } = await givenOf(run, database, place, options);
-  const { answer, moved } = await assigning(database, dryRun, (on) => assign(on, given, actor));
-  const ids = dryRun ? [] : answer;
-  terminal.answer({ tenant_id: tenant.tenant_id, dry_run: dryRun, assignment_ids: ids, changed: moved });
-  if (ids.length > 0)
-    terminal.say(
-      `${plural(ids.length, 'assignment')} made: ${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ' …' : ''}`,
-    );
-  if (moved.length > 0) sayMoved(terminal, moved, dryRun);
-  else terminal.say(`No account ${dryRun ? 'would get' : 'gets'} anything else${whyNotNow(options)}`);
-}
-
-/** Returns why an assignment of these times gives nothing now; a full stop where it is in force. */
-function whyNotNow({ starts, ends }: TargetOptions): string {
-  if (ends !== undefined && Date.parse(ends) <= Date.now())
-    return `: the end, ${toMinute(new Date(ends))}, has passed.`;
-  if (starts === undefined || Date.parse(starts) <= Date.now()) return '.';
-  return ` before the start, ${toMinute(new Date(starts))} -> entra-sync assignments preview shows whose items change then`;
-}
-
-const toMinute = (time: Date) => `${time.toISOString().slice(0, 16)}Z`;
-
-async function preview(run: Run, place: Place, options: TargetOptions): Promise<undefined> {
-  const { terminal } = run;
-  const { database } = await run.database();
-  const { tenant, given } = await givenOf(run, database, place, options);
-  const moved = await previewAssignment(database, given);
-  terminal.answer({ tenant_id: tenant.tenant_id, changed: moved });
-  sayMoved(terminal, moved, true);
-}
-
 async function takeBack(run: Run, ids: readonly string[], options: Acting): Promise<undefined> {
   const { terminal, actor } = run;
   const dryRun = options.dryRun === true;
@@ -302,10 +219,11 @@ async function explain(run: Run, word: string, slot: string, options: InTenant):
         { title: 'priority', right: true },
         { title: 'outcome' },
         { title: 'why' },
+        { title: 'assignment', whole: true },
       ],
       found.map((one) => {
         const of = known.find((other) => other.assignment_id === one.assignment_id);
-        return [one.item, of ? targetText(of) : one.target, one.priority, one.outcome, one.why];
+        return [one.item, of ? targetText(of) : one.target, one.priority, one.outcome, one.why, one.assignment_id];
       }),
     ),
   );

@@ -143,7 +143,8 @@ export async function previewAssignment(database: Database, given: Given): Promi
   );
 }
 
-const bound = ({ target, options, ...rest }: Given) => ({
+/** Returns the arguments of the functions that take an assignment. */
+export const bound = ({ target, options, ...rest }: Given) => ({
   ...rest,
   target: JSON.stringify(target),
   options: JSON.stringify(options),

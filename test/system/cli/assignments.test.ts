@@ -165,7 +165,7 @@ describe('assignments', () => {
       { display_name: 'Ann Berg', before: { banner: ['corp'] }, after: { banner: ['spring'] } },
     ]);
     expect((await cli('assignments', 'explain', 'ann berg', 'banner')).stdout).toMatch(
-      /spring +group Sales +5 +wins +it is number 1 of 1\ncorp +everyone +0 +beaten +the slot has 1 winner/,
+      /spring +group Sales +5 +wins +it is number 1 of 1 +[0-9a-f-]{36}\ncorp +everyone +0 +beaten +the slot has 1 winner/,
     );
     await acting(
       'assignments',
@@ -295,11 +295,10 @@ describe('assignments', () => {
     const give = (...words: string[]) =>
       acting('assignments', 'assign', 'Contoso', 'banner', 'spring', '--everyone', '--priority', '3', ...words);
     const later = ['--starts', '2100-01-01'];
-    const starts =
-      /No account (gets|would get) anything else before the start, 2100-01-01T00:00Z -> entra-sync assignments preview shows whose items change then\n$/;
-    expect((await give(...later, '--dry-run')).stdout).toMatch(starts);
     const made = await give(...later);
-    expect(made.stdout).toMatch(starts);
+    expect(made.stdout).toMatch(
+      /\nNo account gets anything else before the start, 2100-01-01T00:00Z, when the items of \d accounts? would change\.\n$/,
+    );
     const ended = await give('--ends', '2020-01-01');
     expect(ended.stdout).toMatch(/\nNo account gets anything else: the end, 2020-01-01T00:00Z, has passed\.\n$/);
     for (const { stdout } of [made, ended])
