@@ -176,11 +176,11 @@ function textOf(issue: z.core.$ZodIssue, place: string): string {
   }
 }
 
-/** Whether a path leads to the words of a field. */
 function boundOf(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): string {
   const isMost = issue.code === 'too_big';
   const bound = Number(isMost ? issue.maximum : issue.minimum);
   if (!isMost && issue.origin === 'array') return 'a list of one or more';
+  if (!isMost && issue.origin === 'string' && bound === 1) return 'one character or more';
   const number = `${isMost ? 'at most' : 'at least'} ${bound.toLocaleString('en-US')}`;
   if (issue.origin === 'int') return 'a whole number of at most 15 digits';
   if (issue.origin === 'number') return number;

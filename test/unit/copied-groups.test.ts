@@ -101,8 +101,8 @@ test.each([
   ['groups: [a]', 'groups must be a mapping'],
   ['groups: { onyl: [a] }', 'there is no setting "onyl" in groups, did you mean only?'],
   ['groups: { only: a }', 'groups.only must be a list'],
-  ['groups: { only: [1] }', 'groups.only.0 must be a text'],
-  ['groups: { except: [""] }', 'groups.except.0 must be at least 1 characters long'],
+  ['groups: { only: [1] }', 'groups.only[0] must be a text'],
+  ['groups: { except: [""] }', 'groups.except[0] must be one character or more'],
 ])('%s is refused: %s', (yaml, problem) => {
   expect(problemsOf(yaml)).toEqual([problem]);
 });

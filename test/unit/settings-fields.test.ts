@@ -423,7 +423,7 @@ describe('how a field is shown', () => {
   test.each([
     ['label: Role', 'fields.x.label must name the text by its language, as in { en: …, de: … }'],
     ['help: { fr: Rôle }', 'there is no setting "fr" in fields.x.help (there are en, de)'],
-    ['label: { en: "" }', 'fields.x.label.en must be at least 1 characters long'],
+    ['label: { en: "" }', 'fields.x.label.en must be one character or more'],
     [`help: { de: ${'x'.repeat(501)} }`, 'fields.x.help.de must be at most 500 characters long'],
     ['label: { en: 1 }', 'fields.x.label.en must be a text'],
     ['kind: phone', 'fields.x.kind must be text, tel, url, mail or list'],
