@@ -97,7 +97,9 @@ async function give(run: Run, place: Place, options: Acting & TargetOptions): Pr
   if (dryRun) sayWouldMove(terminal, moved, options);
   else if (later && moved.length === 0)
     terminal.say(
-      `No account gets anything else before the start, ${toMinute(later)}, when the items of ${plural(then?.length ?? 0, 'account')} would change.`,
+      then && then.length > 0
+        ? `No account gets anything else before the start, ${toMinute(later)}, when the items of ${plural(then.length, 'account')} would change.`
+        : `No account gets anything else, not at the start, ${toMinute(later)}, either.`,
     );
   else if (moved.length === 0) terminal.say(`No account gets anything else${passedEnd(options)}.`);
   else sayMoved(terminal, moved, false);

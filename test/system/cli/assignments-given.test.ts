@@ -109,6 +109,11 @@ describe('times', () => {
       /\nNo account gets anything else before the start, 2100-01-01T00:00Z, when the items of 1 account would change\.\n$/,
     );
     await acting('assignments', 'unassign', madeOf(made));
+    const idle = await give('--field', 'country', '--in', 'DE', '--starts', '2100-01-01');
+    expect(idle.stdout).toMatch(
+      /\nNo account gets anything else, not at the start, 2100-01-01T00:00Z, either\.\nIt reaches/,
+    );
+    await acting('assignments', 'unassign', madeOf(idle));
     expect((await give('--everyone', '--ends', '2020-01-01', '--dry-run')).stdout).toBe(
       'No account would get anything else: the end, 2020-01-01T00:00Z, has passed.\n',
     );
