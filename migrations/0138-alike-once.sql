@@ -135,7 +135,8 @@ begin
      where k.account_no is null order by 1, 2
     returning s.account_no
   ), turn as materialized (
-    -- What each account had and gets. Many have and get the same, so what is told of it is made once.
+    -- Each account with the assignments that it had and gets. Many accounts share both, so the text of their change
+    -- rows is made once.
     select m.account_no, coalesce(b.seqs, '{}') as seqs, coalesce(b.ranks, '{}') as ranks, coalesce(f.alike, 0) as alike
       from (select l.account_no from lost l union select c.account_no from come c) m
       left join (

@@ -9,7 +9,7 @@ import { pickByWords } from './found.ts';
 import { table } from './layout.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a word may be that names an account, for the help of each verb that takes one. */
+/** The names of an account that verbs take, as their help tells them. */
 export const anyName = 'account id, object id, user principal name or mail, or words of a name';
 
 export type Picked = {

@@ -160,7 +160,7 @@ export function itemsCommand(): Command {
   return items;
 }
 
-/** What an option says: the value, null for `--no-…`, and without either what there was. */
+/** Returns the value of an option, null for `--no-…`, and the stored value where the option is not given. */
 function given(option: string | false | undefined, before: string | null | undefined): string | null {
   return option === undefined ? (before ?? null) : option || null;
 }

@@ -1,4 +1,4 @@
-// What an assignment that is given reaches, whatever its times say, and which others are the same.
+// The accounts that an assignment reaches, whatever its times say, and the stored assignments that do the same.
 import { type Database, rows, type Transaction } from '../database/pool.ts';
 import { call } from './accounts.ts';
 import { bound, type Given } from './assignments.ts';

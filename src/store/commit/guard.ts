@@ -75,7 +75,7 @@ async function withBefore<Found extends Counted>(
   return { ...found, before: live?.before ?? 0 };
 }
 
-/** What the next round would remove or suspend, as far as the stored rows tell. */
+/** The accounts or groups that the next round would remove or suspend, as far as the stored rows tell. */
 export type Foreseen = Pick<CommitBindings, 'tenant' | 'removals' | 'full'> & {
   readonly objects: readonly { readonly id: string; readonly reason: string }[];
 };

@@ -13,7 +13,7 @@ export type GroupsPreview = {
   /** How many groups are copied and stay so, and how many are copied now and will not be. */
   readonly staying: number;
   readonly leaving: number;
-  /** What the guard would decide of those that leave, by the limits of the new settings (rule 10). */
+  /** The guard's verdict on the groups that leave, by the limits of the new settings (rule 10). */
   readonly guard: ForeseenVerdict;
   /** The first thousand groups that leave, each with the setting that leaves it out. */
   readonly leavers: readonly LeavingGroup[];

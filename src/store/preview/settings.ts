@@ -42,7 +42,7 @@ export type TenantPreview = {
   readonly leaving: { readonly out_of_scope: number; readonly disabled: number };
   /** Live managed accounts that do not leave. */
   readonly staying: number;
-  /** What the guard would decide of those that leave or are suspended, by what is stored and the limits of the new settings (rule 10). */
+  /** The guard's verdict on the accounts that leave or are suspended, by the limits of the new settings (rule 10). */
   readonly guard: ForeseenVerdict;
   /** How many accounts leave by each condition, under its name in the settings. */
   readonly conditions: Readonly<Record<string, number>>;

@@ -38,8 +38,8 @@ async function knownMigrations(): Promise<string[]> {
   return files.filter((file) => file.endsWith('.sql')).sort();
 }
 
-// Of two sessions that wait for each other Postgres ends the one that looks first. A migration is tried again, the query of
-// an application is not. A role that may not set this leaves it to chance.
+// Postgres ends the session that finds a deadlock. A migration finds it first, because a migration is tried again and the
+// query of an application is not. Where the role may not set this, either session may be the one that ends.
 const findDeadlocksFirst = `select set_config('deadlock_timeout', '100ms', true)
  where has_parameter_privilege('deadlock_timeout', 'SET')`;
 

@@ -280,9 +280,9 @@ describe('explain', () => {
     expect(told).toMatch(new RegExp(`^${accountId}, Contoso, purged \\d+ s ago: its values are gone$`, 'm'));
     expect(told).toMatch(/ account\.removed$/m);
     expectOneLine(
-      await cli('explain', 'nobody@contoso.example'),
+      await cli('explain', 'ghost@contoso.example'),
       2,
-      /no user or account called nobody@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user USER/,
+      /no user or account called ghost@contoso\.example is known in Contoso \(last success \d+ s ago\) -> entra-sync sync "Contoso" --user USER/,
     );
   });
 });

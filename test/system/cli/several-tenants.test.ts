@@ -18,7 +18,7 @@ test.runIf(isDeep)(
     expect(first.code, first.stderr).toBe(0);
     expect(first.stderr).toMatch(/^Tenant 1, users: writing, 4 objects/m);
     expect(first.stderr).toMatch(/^Tenant 3, groups: writing, /m);
-    // Of a tenant that was named, the lines are its own.
+    // The lines about one named tenant do not repeat its name.
     expect((await runCli(['sync', 'Tenant 2', '--dry-run'], environment)).stderr).not.toMatch(/Tenant 2, /);
 
     // A change says of which tenant it is, where that is not said by the question.
