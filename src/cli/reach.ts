@@ -20,7 +20,7 @@ export async function reachOf(database: Database, given: Given, options: TargetO
   if (reaches > 0) return { answer: { reaches }, why: undefined };
   if ('group' in target)
     return { answer: { reaches }, why: `the group ${cut(options.group ?? target.group)} has no members` };
-  if (!('field' in target)) return { answer: { reaches }, why: 'the tenant has none' };
+  if (!('field' in target)) return { answer: { reaches }, why: 'the tenant has no account' };
   const values = await frequentValues(database, tenantId, target.field);
   const none = `none has ${target.in.length === 1 ? 'this value' : 'one of these values'} of ${target.field}`;
   // Private values are for the person alone, and their numbers would tell them too.
